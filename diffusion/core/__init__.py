@@ -1,0 +1,1 @@
+"""What every paper shares: vocabulary, labels, beliefs, the sampling loop, traces and checkpoints."""

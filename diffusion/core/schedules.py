@@ -1,0 +1,74 @@
+"""Noise schedules as functions of continuous time t in [0, 1]: 0 is text, 1 is noise.
+
+Gaussian schedules give `alpha_bar`, the share of signal power; discrete ones `total_noise` sigma_bar and its rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffusion.core.errors import known_or_raise
+
+_SQRT_S = 1e-4           # offset s of the sqrt schedule; Diffusion-LM, appendix A
+
+
+def sqrt(t: Tensor) -> Tensor:
+    """alpha_bar = (1 - sqrt(t + s)) / (1 - sqrt(s)): Diffusion-LM's schedule as its code realises it (f(t) / f(0)).
+
+    Clipped at 2e-7, the value of the released code's last index, instead of the negative number at t = 1.
+    """
+    return ((1 - torch.sqrt(t + _SQRT_S)) / (1 - math.sqrt(_SQRT_S))).clamp(min=2e-7)
+
+
+def cosine(t: Tensor) -> Tensor:
+    """alpha_bar = cos^2(pi t / 2), floored at 1e-9. Source: LD4LG with start 0, end 1, tau 1."""
+    return torch.cos(t * math.pi / 2).square().clamp(min=1e-9)
+
+
+def linear(t: Tensor) -> Tensor:
+    """alpha_bar = exp(-(b0 t + (b1 - b0) t^2 / 2)), the limit of DDPM's linear betas, b0 = 0.1 and b1 = 20."""
+    return torch.exp(-(0.1 * t + 19.9 * t.square() / 2))
+
+
+GAUSSIAN: dict[str, Callable[[Tensor], Tensor]] = {"sqrt": sqrt, "cosine": cosine, "linear": linear}
+
+
+def alpha_bar(name: str) -> Callable[[Tensor], Tensor]:
+    """The Gaussian schedule of that name.
+
+    Raises:
+        StudioError: there is no such schedule.
+    """
+    return GAUSSIAN[known_or_raise("noise schedule", name, GAUSSIAN)]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscreteNoise:
+    """A discrete schedule: total noise sigma_bar(t) and its rate d sigma_bar / dt. Source: SEDD, appendix C.1."""
+
+    total: Callable[[Tensor], Tensor]
+    rate: Callable[[Tensor], Tensor]
+
+    def move_probability(self, t: Tensor) -> Tensor:
+        """1 - exp(-sigma_bar): the probability that a position has been replaced by time t."""
+        return -torch.expm1(-self.total(t))
+
+
+def log_linear(eps: float = 1e-3) -> DiscreteNoise:
+    """sigma_bar = -log(1 - (1 - eps) t): the move probability grows linearly."""
+    return DiscreteNoise(lambda t: -torch.log1p(-(1 - eps) * t), lambda t: (1 - eps) / (1 - (1 - eps) * t))
+
+
+def geometric(low: float = 1e-4, high: float = 20.0) -> DiscreteNoise:
+    """sigma_bar = low^(1-t) high^t."""
+    def total(t: Tensor) -> Tensor:
+        return low ** (1 - t) * high ** t
+    return DiscreteNoise(total, lambda t: total(t) * math.log(high / low))
+
+
+DISCRETE: dict[str, Callable[[], DiscreteNoise]] = {"log-linear": log_linear, "geometric": geometric}

@@ -1,0 +1,110 @@
+"""The values that travel between models, samplers, strategies and the loop.
+
+B sequences, L positions, V words, D width of an embedding; time t is 1 at noise and 0 at text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model believes the finished text is, given a noisy state.
+
+    Attributes:
+        logits: belief about x0, (B, L, V).
+        native: what this paper's own update consumes; for embedding diffusion x0_hat, (B, L, D).
+        nfe: network evaluations that this prediction took.
+    """
+
+    logits: Tensor
+    native: Tensor
+    nfe: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to sample.
+
+    Attributes:
+        label: (S,) or (B, S) slot value ids; None leaves every slot unknown.
+        guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
+        temperature: divides the logits of every belief; below 1 is sharper.
+        clamp: share of the steps, at the end, whose prediction is rounded to the nearest word (Diffusion-LM).
+        eta: share of the ancestral noise that DDIM adds.
+    """
+
+    length: int = 64
+    seeds: tuple[int, ...] = (0,)
+    steps: int = 64
+    sampler: str = ""
+    source: Tensor | None = None
+    label: Tensor | None = None
+    guidance_scale: float = 1.0
+    strategy: str = "absorb"
+    temperature: float = 1.0
+    clamp: float = 0.0
+    eta: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    """A state of embedding or latent diffusion: the noisy x_t and the last x0_hat, both (B, L, D).
+
+    `x0_hat` feeds self-conditioning and is zero before the first prediction.
+    """
+
+    x: Tensor
+    x0_hat: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A drawn step from t to s, with the distribution it was drawn from.
+
+    Attributes:
+        state: the state at time s.
+        mean, std: of the Gaussian that x_s was drawn from, where the step is Gaussian.
+        log_probs: (B, L, V) of the categorical that was drawn from, where it is categorical.
+    """
+
+    state: Any
+    mean: Tensor | None = None
+    std: Tensor | None = None
+    log_probs: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a running sample: live tensors, before the state moved from t to s.
+
+    Attributes:
+        index: position in the loop, 0 first; `steps` is the number of steps.
+        free, steered: logits (B, L, V) of the belief before and after the controllers.
+        ids: (B, L) what the text would be if it ended here; after the last step, the text.
+        satisfaction: per controller, its log-probability of success under the steered belief, (B,).
+        seconds: since the loop began.
+    """
+
+    index: int
+    steps: int
+    t: float
+    s: float
+    free: Tensor
+    steered: Tensor
+    state: Any
+    ids: Tensor
+    nfe: int
+    seconds: float
+    satisfaction: dict[str, Tensor] = field(default_factory=dict)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy in nats of each position's belief, (B, L, V) -> (B, L)."""
+    log_probs = torch.log_softmax(logits.float(), -1)
+    return -(log_probs.exp() * log_probs.clamp(min=-1e4)).sum(-1)

@@ -1,0 +1,201 @@
+"""Diffusion-LM: Gaussian diffusion on word embeddings that are learned with it.
+
+Forward:  x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps,   x_0 = E[w] (+ entry noise sigma_0)
+Reverse:  p(x_s | x_t) = q(x_s | x_t, x0_hat),   x0_hat = the prediction, at the end rounded to words by the head
+
+As in the paper: one vector a word, learned end to end; sqrt schedule; the network predicts x_0; PAD is a token that the
+model learns; the clamping trick and a tied rounding head are there.
+Different here (each a field of `Config`; `Config.paper()` has the paper's own settings): the anchor, a cross-entropy on
+the *prediction* instead of on the noised embedding, keeps embeddings apart; embeddings have a fixed norm; x0_hat is the
+mean embedding of the belief (`readout="belief"`), which makes a wish in nats exact; self-conditioning; PAD after the
+second counts less; time is continuous and enters every block.
+
+Source: Li, Thickstun, Gulrajani, Liang, Hashimoto (2022), arXiv 2205.14217. Self-conditioning: Chen, Zhang, Hinton (2022),
+arXiv 2208.04202. Anchor: Gao et al. (2022), arXiv 2212.09412. Belief read-out, norm: Dieleman et al. (2022), arXiv 2211.15089.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diffusion.core import schedules
+from diffusion.core.labels import LabelSet
+from diffusion.core.model import DiffusionModel
+from diffusion.core.rng import BatchRng, Rng
+from diffusion.core.types import Gaussian, Prediction, Request
+from diffusion.core.vocab import PAD, Vocabulary
+from diffusion.nn.backbone import Backbone, BackboneConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a Diffusion-LM is made of.
+
+    Attributes:
+        embedding_width: D. The paper uses 16 for E2E.
+        embedding_scale: root mean square of an embedding's coordinates; None leaves the norm free, as the paper does.
+        readout: "rounding": the network gives x0_hat and the tied head logits = x0_hat E^T + b (paper, section 4.2);
+            "belief": the network gives logits and x0_hat = softmax(logits) E.
+        anchor: cross-entropy on the prediction instead of on the noised embedding.
+        pad_weight: weight in the loss of PAD from the third on; 1 in the paper.
+        entry_steps: sigma_0^2 = 1 - alpha_bar(1 / entry_steps), the paper's q(x_0 | w) with T = 2000; 0 for none.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    embedding_width: int = 32
+    embedding_scale: float | None = 0.5
+    schedule: str = "sqrt"
+    readout: Literal["belief", "rounding"] = "belief"
+    anchor: bool = True
+    self_conditioning: bool = True
+    pad_weight: float = 0.2
+    entry_steps: int = 0
+
+    @classmethod
+    def paper(cls, backbone: BackboneConfig) -> Config:
+        """The paper's own settings on this backbone."""
+        return cls(backbone, embedding_width=16, embedding_scale=None, readout="rounding", anchor=False,
+                   self_conditioning=False, pad_weight=1.0, entry_steps=2000)
+
+
+class DiffusionLM(DiffusionModel):
+    """Words become points in a small space; noise moves the points until nothing is left of them, and the model walks
+    them back. At every step it believes something about every word at once, so a wish about any word can steer it."""
+
+    slug: ClassVar[str] = "diffusion-lm"
+    title: ClassVar[str] = "Diffusion-LM"
+    samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++")
+
+    def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
+        super().__init__()
+        self.config, self.vocab, self.labels = config, vocab, labels
+        self.length = config.backbone.length
+        width = config.embedding_width
+        self.embedding = nn.Embedding(len(vocab), width)
+        outputs = len(vocab) if config.readout == "belief" else width
+        self.network = Backbone(config.backbone, 2 * width if config.self_conditioning else width, outputs)
+        self.bias = nn.Parameter(torch.zeros(len(vocab)))
+        self.alpha_bar = schedules.alpha_bar(config.schedule)
+        entry = torch.tensor(1 / config.entry_steps) if config.entry_steps else torch.tensor(0.0)
+        self.entry_variance = float(1 - self.alpha_bar(entry)) if config.entry_steps else 0.0
+        self.register_buffer("forbidden", self.never(), persistent=False)
+
+    def table(self) -> Tensor:
+        """Embeddings E (V, D), of fixed norm where the config says so."""
+        weight, scale = self.embedding.weight, self.config.embedding_scale
+        if scale is None:
+            return weight
+        return F.normalize(weight, dim=-1) * (scale * math.sqrt(weight.shape[1]))
+
+    # ---- the belief
+
+    def believe(self, x: Tensor, x0_hat: Tensor, t: Tensor, label: Tensor, table: Tensor) -> tuple[Tensor, Tensor | None]:
+        """One network evaluation: x, x0_hat (B, L, D), t (B,), label (B, S).
+
+        Returns logits (B, L, V), and the network's own x0_hat (B, L, D) where the read-out is by rounding.
+        """
+        scale = self.config.embedding_scale
+        if scale is not None:                            # unit variance into the network at every noise level
+            signal = self.alpha_bar(t)[:, None, None]
+            x, x0_hat = x * torch.rsqrt(1 - signal * (1 - scale**2)), x0_hat / scale
+        inputs = torch.cat([x, x0_hat], -1) if self.config.self_conditioning else x
+        output = self.network(inputs, t, label).float()
+        if self.config.readout == "belief":
+            return output + self.bias, None
+        return output @ table.T + self.bias, output
+
+    def predict(self, state: Gaussian, t: float, request: Request) -> Prediction:
+        """The belief at time t; conditional and free logits are combined as free + scale (conditional - free)."""
+        label, scale = self.label_batch(request), request.guidance_scale
+        batch, table = len(label), self.table()
+        free = torch.zeros_like(label)
+        both = scale not in (0, 1) and bool((label != 0).any())
+        if both:
+            label = torch.cat([label, free])
+        elif scale == 0:
+            label = free
+        repeat = (2, 1, 1) if both else (1, 1, 1)
+        time = torch.full((len(label),), t, device=state.x.device)
+        logits, x0_hat = self.believe(state.x.repeat(repeat), state.x0_hat.repeat(repeat), time, label, table)
+        if both:
+            logits = torch.lerp(logits[batch:], logits[:batch], scale)
+            x0_hat = x0_hat if x0_hat is None else torch.lerp(x0_hat[batch:], x0_hat[:batch], scale)
+        spoken = (logits / request.temperature).masked_fill(self.forbidden[: logits.shape[1]], float("-inf"))
+        if x0_hat is None:
+            native = spoken.softmax(-1) @ table
+        else:                                            # the mean moves as the belief did when words were ruled out
+            native = x0_hat + (spoken.softmax(-1) - logits.softmax(-1)) @ table
+        return Prediction(spoken, native, nfe=2 if both else 1)
+
+    def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
+        """x0_hat moves by the change of the expected embedding: x0_hat += (p' - p) E."""
+        logits = prediction.logits + wanted
+        change = logits.softmax(-1) - prediction.logits.softmax(-1)          # (B, L, V)
+        return Prediction(logits, prediction.native + change @ self.table(), prediction.nfe)
+
+    def decode(self, state: Gaussian) -> Tensor:
+        """Words (B, L) by the largest logit of the tied head."""
+        return (state.x @ self.table().T + self._rounding_bias()).argmax(-1)
+
+    def _rounding_bias(self) -> Tensor:
+        """The head's bias; with embeddings of one norm, the nearest word has the largest product without it."""
+        return self.bias if self.config.readout == "rounding" else torch.zeros_like(self.bias)
+
+    # ---- the process
+
+    def prior(self, request: Request, rng: Rng) -> Gaussian:
+        """Standard normal noise, (B, L, D)."""
+        x = rng.normal(request.length, self.config.embedding_width)
+        return Gaussian(x, torch.zeros_like(x))
+
+    def noise(self, tokens: Tensor, t: float, rng: Rng) -> Gaussian:
+        """x_t of the forward process from tokens (B, L)."""
+        x0 = self.table()[tokens]
+        signal = self.alpha_bar(torch.tensor(t, device=x0.device))
+        variance = 1 - signal + signal * self.entry_variance
+        return Gaussian(signal.sqrt() * x0 + variance.sqrt() * rng.normal(*x0.shape[1:]), torch.zeros_like(x0))
+
+    # ---- training
+
+    def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:
+        """Cross-entropy of the prediction, or the paper's three terms (its equation for L_simple^e2e), (B,)."""
+        t, table = rng.times(), self.table()
+        clean = table[tokens]                                                 # (B, L, D)
+        x0 = clean + math.sqrt(self.entry_variance) * rng.normal(*clean.shape[1:]) if self.entry_variance else clean
+        signal = self.alpha_bar(t)[:, None, None]
+        x = signal.sqrt() * x0 + (1 - signal).sqrt() * rng.normal(*clean.shape[1:])
+        x0_hat = torch.zeros_like(x)
+        if self.config.self_conditioning and float(rng.uniform()[0]) < 0.5:
+            with torch.no_grad():
+                logits, own = self.believe(x, x0_hat, t, label, table)
+                x0_hat = logits.softmax(-1) @ table if own is None else own
+        logits, own = self.believe(x, x0_hat.detach(), t, label, table)
+        weight = self._weights(tokens)                                        # (B, L)
+        loss = torch.zeros(len(tokens), device=tokens.device)
+        if self.config.anchor:
+            loss = loss + (weight * _cross_entropy(logits, tokens)).mean(1)
+        if own is not None:
+            rounding = torch.zeros_like(loss) if self.config.anchor else (
+                weight * _cross_entropy(x0 @ table.T + self.bias, tokens)).mean(1)
+            prior = (schedules.sqrt(torch.ones(())) * x0.square()).mean((1, 2))
+            loss = loss + (weight[..., None] * (x0 - own).square()).mean((1, 2)) + rounding + prior
+        return loss
+
+    def _weights(self, tokens: Tensor) -> Tensor:
+        """1 for words, END and the first two PAD, `pad_weight` for the rest, (B, L)."""
+        late_pad = (tokens == PAD).cumsum(1) > 2
+        return torch.where(late_pad, self.config.pad_weight, 1.0)
+
+    def bound(self, tokens: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
+        raise NotImplementedError
+
+
+def _cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Nats at each position, (B, L, V) and (B, L) -> (B, L)."""
+    return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")

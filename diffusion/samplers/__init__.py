@@ -1,0 +1,1 @@
+"""Samplers: one reverse process, one file."""

@@ -1,0 +1,1 @@
+"""Builds the checkpoints: data, recipes, the loop, evaluation. Never imports the app."""

@@ -1,0 +1,67 @@
+"""Named frozen recipes: everything that was chosen for a training run, one row each.
+
+The comment that closes a row is the number that it reached, with the command that measures it in assets/results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from diffusion import autoregressive, diffusion_lm
+from diffusion.core.errors import known_or_raise
+from diffusion.nn.backbone import BackboneConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        model: slug of what is trained.
+        config: the model's configuration; label sizes are filled in from the data.
+        short: positions of the shorter batches; `short_share` of all batches are short.
+        rows: "all" the training rows that are not held out, or the judge's "half" of them.
+        warmup: steps of linear warm-up; the rate is constant after it and falls linearly to 0 over the second half.
+    """
+
+    model: str
+    config: Any
+    steps: int
+    batch: int = 64
+    lr: float = 2e-3
+    warmup: int = 300
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.9995
+    short: int | None = 48
+    short_share: float = 0.75
+    rows: str = "all"
+    hide_labels: bool = True
+    seed: int = 1
+
+
+_SMALL = BackboneConfig(width=192, layers=4, heads=4)
+_E2E = BackboneConfig(width=256, layers=5, heads=4, dropout=0.1)
+
+RECIPES: dict[str, Recipe] = {
+    "diffusion-lm-e2e-small": Recipe("diffusion-lm", diffusion_lm.Config(_SMALL), steps=16_000),
+    "diffusion-lm-e2e": Recipe("diffusion-lm", diffusion_lm.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999),
+    "diffusion-lm-e2e-paper": Recipe("diffusion-lm", diffusion_lm.Config.paper(_E2E), steps=200_000, lr=1e-4,
+                                     warmup=0, weight_decay=0.0, ema=0.9999, short=None),
+    "ar-e2e-small": Recipe("ar", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=6_000, lr=1e-3, short=None),
+    "ar-e2e": Recipe("ar", autoregressive.Config(width=256, layers=6), steps=20_000, batch=256, lr=1e-3, short=None),
+    "judge-e2e-small": Recipe("judge", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=5_000, lr=1e-3, short=None,
+                              rows="half", seed=2),
+    "judge-e2e": Recipe("judge", autoregressive.Config(width=256, layers=6), steps=12_000, batch=256, lr=1e-3, short=None,
+                        rows="half", seed=2),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        StudioError: there is no such recipe; the nearest known are named.
+    """
+    return RECIPES[known_or_raise("recipe", name, RECIPES)]
