@@ -9,13 +9,18 @@ Source: Radford et al. (2019), GPT-2; architecture from Hugging Face transformer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import END, Vocabulary
+from diffusion.core.model import DiffusionModel
+from diffusion.core.rng import BatchRng, Rng
+from diffusion.core.sampler import Sampler
+from diffusion.core.types import Prediction, Request, Transition
+from diffusion.core.vocab import END, PAD, Vocabulary
 from diffusion.nn.backbone import LabelEmbedding, network_precision
 
 
@@ -75,3 +80,110 @@ class LanguageModel(nn.Module):
         longest = int((tokens == END).int().argmax(1).max()) + 1
         total, count = self.nll(tokens[:, :longest], label)
         return total / count.float().mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The state of writing from the left: words (B, L) so far, PAD behind, and how many of them stand."""
+
+    tokens: Tensor
+    written: int
+
+
+class LeftToRight(Sampler):
+    """Draws one word after the other, each from the belief about the next position; there is no way back."""
+
+    slug: ClassVar[str] = "left-to-right"
+    title: ClassVar[str] = "Left to right"
+
+    def times(self, model: DiffusionModel, steps: int) -> list[float]:
+        """One step for each position, whatever was asked for."""
+        return super().times(model, model.length)
+
+    def advance(self, model: DiffusionModel, state: Prefix, prediction: Prediction, t: float, s: float, rng: Rng,
+                memory: Any) -> tuple[Transition, None]:
+        """Writes the next word; after END only PAD."""
+        log_probs = prediction.logits.log_softmax(-1)
+        word = rng.categorical(log_probs[:, state.written].exp())
+        tokens = state.tokens.clone()
+        tokens[:, state.written] = word
+        return Transition(Prefix(tokens, state.written + 1), log_probs=log_probs), None
+
+
+class Autoregressive(DiffusionModel):
+    """No diffusion at all: a small GPT-2 writes word after word from the left. It shows what the others are compared with;
+    it cannot see what comes later, so blanks and trees are hard for it."""
+
+    slug: ClassVar[str] = "ar"
+    title: ClassVar[str] = "Autoregressive baseline"
+    config_type: ClassVar[type] = Config
+    samplers: ClassVar[tuple[str, ...]] = ("left-to-right",)
+
+    def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
+        super().__init__(config, vocab, labels)
+        self.length = config.length
+        self.model = LanguageModel(config, vocab, labels)
+        self.register_buffer("forbidden", self.never(), persistent=False)
+
+    def prior(self, request: Request, rng: Rng) -> Prefix:
+        """Nothing written yet."""
+        return Prefix(torch.full((len(request.seeds), request.length), PAD, device=self.device), 0)
+
+    def predict(self, state: Prefix, t: float, request: Request) -> Prediction:
+        """Written words are certain, the next has the network's distribution, of later ones nothing is known."""
+        label, scale = self.label_batch(request), request.guidance_scale
+        free, length = torch.zeros_like(label), request.length
+        both = scale not in (0, 1) and bool((label != 0).any())
+        tokens = state.tokens[:, : state.written]
+        if both:
+            tokens, label = tokens.repeat(2, 1), torch.cat([label, free])
+        elif scale == 0:
+            label = free
+        following = self.model.logits(tokens, label)[:, -1]                   # (B, V)
+        if both:
+            following = torch.lerp(*reversed(following.chunk(2)), scale)
+        logits = torch.zeros(len(state.tokens), length, len(self.vocab), device=self.device)
+        logits = logits.masked_fill(self.forbidden[:length], -torch.inf)
+        logits[:, state.written] = (following / request.temperature).masked_fill(
+            self.forbidden[min(state.written, length - 1)], -torch.inf)
+        certain = torch.full_like(logits[:, : state.written], -torch.inf)
+        logits[:, : state.written] = certain.scatter(2, state.tokens[:, : state.written, None], 0.0)
+        ended = (state.tokens[:, : state.written] == END).any(1)
+        self._grammar(logits, state.written, ended)
+        return Prediction(logits, logits, nfe=2 if both else 1)
+
+    def _grammar(self, logits: Tensor, written: int, ended: Tensor) -> None:
+        """PAD only after END, nothing but PAD after it, and END at the last position at the latest."""
+        pad = torch.full_like(logits[0, 0], -torch.inf)
+        pad[PAD] = 0.0
+        logits[ended, written:] = pad
+        logits[~ended, written, PAD] = -torch.inf
+        if written == logits.shape[1] - 1:
+            end = torch.full_like(pad, -torch.inf)
+            end[END] = 0.0
+            logits[~ended, written] = end
+
+    def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
+        """The logits are all there is to change; what is written stays written."""
+        logits = prediction.logits + wanted
+        stuck = torch.isneginf(logits).all(-1, keepdim=True)
+        logits = torch.where(stuck, prediction.logits, logits)
+        return Prediction(logits, logits, prediction.nfe)
+
+    def decode(self, state: Prefix) -> Tensor:
+        """The words that were written."""
+        return state.tokens
+
+    def noise(self, tokens: Tensor, t: float, rng: Rng) -> Prefix:
+        """The first (1 - t) L words."""
+        written = round((1 - t) * tokens.shape[1])
+        kept = torch.arange(tokens.shape[1], device=tokens.device) < written
+        return Prefix(torch.where(kept, tokens, PAD), written)
+
+    def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:
+        """Nats per token, (B,)."""
+        return self.model.loss(tokens, label)
+
+    def bound(self, tokens: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
+        """The exact negative log-likelihood of words and END, (B,) nats."""
+        return self.model.nll(tokens, label)[0]

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from diffusion.core import schedules
 from diffusion.core.labels import LabelSet
-from diffusion.core.model import DiffusionModel
+from diffusion.core.beliefs import most_likely_text
+from diffusion.core.model import GaussianModel
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.types import Gaussian, Prediction, Request
 from diffusion.core.vocab import PAD, Vocabulary
@@ -64,17 +65,17 @@ class Config:
                    self_conditioning=False, pad_weight=1.0, entry_steps=2000)
 
 
-class DiffusionLM(DiffusionModel):
+class DiffusionLM(GaussianModel):
     """Words become points in a small space; noise moves the points until nothing is left of them, and the model walks
     them back. At every step it believes something about every word at once, so a wish about any word can steer it."""
 
     slug: ClassVar[str] = "diffusion-lm"
     title: ClassVar[str] = "Diffusion-LM"
+    config_type: ClassVar[type] = Config
     samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
-        super().__init__()
-        self.config, self.vocab, self.labels = config, vocab, labels
+        super().__init__(config, vocab, labels)
         self.length = config.backbone.length
         width = config.embedding_width
         self.embedding = nn.Embedding(len(vocab), width)
@@ -147,12 +148,25 @@ class DiffusionLM(DiffusionModel):
         """The head's bias; with embeddings of one norm, the nearest word has the largest product without it."""
         return self.bias if self.config.readout == "rounding" else torch.zeros_like(self.bias)
 
+    def finish(self, state: Gaussian, prediction: Prediction) -> Tensor:
+        """The most likely text under the last belief: words, one END, then PAD."""
+        return most_likely_text(prediction.logits)
+
     # ---- the process
 
-    def prior(self, request: Request, rng: Rng) -> Gaussian:
-        """Standard normal noise, (B, L, D)."""
-        x = rng.normal(request.length, self.config.embedding_width)
-        return Gaussian(x, torch.zeros_like(x))
+    @property
+    def state_width(self) -> int:
+        """D."""
+        return self.config.embedding_width
+
+    def signal(self, t: float) -> Tensor:
+        """alpha_bar at time t, ()."""
+        return self.alpha_bar(torch.tensor(t, dtype=torch.float64)).float()
+
+    def clamp(self, x0_hat: Tensor) -> Tensor:
+        """The nearest embedding to each vector, by Euclidean distance; the paper's clamping trick."""
+        table = self.table()
+        return table[(x0_hat @ table.T - table.square().sum(-1) / 2).argmax(-1)]
 
     def noise(self, tokens: Tensor, t: float, rng: Rng) -> Gaussian:
         """x_t of the forward process from tokens (B, L)."""

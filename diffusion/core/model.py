@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from diffusion.core.checkpoint import Checkpoint, config_from, distinct, fill, locate, read, write
+from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
-from diffusion.core.types import Prediction, Request
+from diffusion.core.types import Gaussian, Prediction, Request
 from diffusion.core.vocab import END, PAD, UNK, Vocabulary
 
 
@@ -26,10 +30,59 @@ class DiffusionModel(nn.Module, ABC):
     source: ClassVar[bool] = False
     hard: ClassVar[bool] = True
     samplers: ClassVar[tuple[str, ...]]
+    config_type: ClassVar[type]
+    weightless: ClassVar[bool] = False
 
+    config: Any
     vocab: Vocabulary
     labels: LabelSet
     length: int
+    card: dict[str, Any]
+    hash: str
+
+    def __init__(self, config: Any, vocab: Vocabulary, labels: LabelSet) -> None:
+        super().__init__()
+        self.config, self.vocab, self.labels = config, vocab, labels
+        self.card, self.hash = {}, "untrained"
+
+    @classmethod
+    def from_checkpoint(cls, opened: Checkpoint) -> Self:
+        """The model of an opened checkpoint, in fp32 and ready to sample.
+
+        Raises:
+            StudioError: the weights do not fit the configuration.
+        """
+        model = cls(config_from(cls.config_type, opened.config), opened.vocab, opened.labels)
+        fill(model, opened)
+        model.card, model.hash = opened.card, opened.hash
+        return model
+
+    @classmethod
+    def from_pretrained(cls, name: str, revision: str | None = None) -> Self:
+        """The model of a checkpoint folder, a bundled slug or a Hub id.
+
+        Raises:
+            StudioError: there is no such checkpoint, it is damaged, or it is another paper's.
+        """
+        opened = read(locate(name, revision))
+        if opened.slug != cls.slug:
+            raise StudioError(f"'{opened.folder}' holds a checkpoint of '{opened.slug}', not of '{cls.slug}'. "
+                              f"Load it with diffusion.load().")
+        return cls.from_checkpoint(opened)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes a checkpoint folder, weights in bf16."""
+        write(Path(folder), self.slug, self.config, self.vocab, self.labels, distinct(self), self.card)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Uploads the checkpoint to the Hub and returns its address; options go to `HfApi.create_repo`."""
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        api.create_repo(repo_id, exist_ok=True, **options)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder))
 
     @abstractmethod
     def prior(self, request: Request, rng: Rng) -> Any:
@@ -46,6 +99,10 @@ class DiffusionModel(nn.Module, ABC):
     @abstractmethod
     def decode(self, state: Any) -> Tensor:
         """Word ids (B, L) of a state at time 0."""
+
+    def finish(self, state: Any, prediction: Prediction) -> Tensor:
+        """The finished text (B, L) after the last step, from its state and its steered prediction."""
+        return self.decode(state)
 
     @abstractmethod
     def noise(self, tokens: Tensor, t: float, rng: Rng) -> Any:
@@ -75,3 +132,25 @@ class DiffusionModel(nn.Module, ABC):
         forbidden[:, UNK] = True
         forbidden[0, [END, PAD]] = True
         return forbidden
+
+
+class GaussianModel(DiffusionModel):
+    """A paper whose state is Gaussian: what the Gaussian samplers need of it besides the contract."""
+
+    @abstractmethod
+    def signal(self, t: float) -> Tensor:
+        """alpha_bar at time t, broadcastable to (B, L, D)."""
+
+    @abstractmethod
+    def clamp(self, x0_hat: Tensor) -> Tensor:
+        """x0_hat with every vector replaced by the nearest one that means a word."""
+
+    def prior(self, request: Request, rng: Rng) -> Gaussian:
+        """Standard normal noise, (B, L, D)."""
+        x = rng.normal(request.length, self.state_width)
+        return Gaussian(x, torch.zeros_like(x))
+
+    @property
+    @abstractmethod
+    def state_width(self) -> int:
+        """D, the width of a state vector."""

@@ -5,6 +5,7 @@ B sequences, L positions, V words, D width of an embedding; time t is 1 at noise
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,8 @@ class Request:
     """What to sample.
 
     Attributes:
+        sampler: slug; empty for the model's first.
+        words: fewest and most words, where a controller asked for it; infills choose the sizes of their blanks by it.
         label: (S,) or (B, S) slot value ids; None leaves every slot unknown.
         guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
         temperature: divides the logits of every belief; below 1 is sharper.
@@ -50,6 +53,11 @@ class Request:
     temperature: float = 1.0
     clamp: float = 0.0
     eta: float = 0.0
+    words: tuple[int, int] | None = None
+
+    def with_(self, **changes: Any) -> Request:
+        """The same request with some fields changed."""
+        return dataclasses.replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)

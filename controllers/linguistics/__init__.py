@@ -1,0 +1,1 @@
+"""Reads and judges language: taggers, parsers and the slot matcher."""

@@ -1,0 +1,1 @@
+"""Ways of steering: the common port, and later the papers' own."""

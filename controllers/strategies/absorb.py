@@ -1,0 +1,78 @@
+"""The common way of steering: wishes are added to the belief in nats, masks rule words out, the paper absorbs both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from controllers.base import Context, Controlled, combine_masks
+from diffusion.core.model import DiffusionModel
+from diffusion.core.rng import Rng
+from diffusion.core.types import Prediction, Request, Transition
+
+
+class Absorb:
+    """Asks for a change of the belief at every step: the sum of the controllers' wishes, each at most its own nats.
+
+    What the free belief gives to the controllers' wishes, before the masks, is what `satisfaction` reports.
+    """
+
+    slug = "absorb"
+    title = "Absorb (the common port)"
+
+    def __init__(self, controls: Sequence[Controlled]) -> None:
+        self.controls = tuple(controls)
+        self.mask: Tensor | None = None
+        self.free: Tensor | None = None
+
+    def request(self, request: Request) -> Request:
+        """Every controller's part of the request, in their order."""
+        for control in self.controls:
+            request = control.controller.request(request)
+        return request
+
+    def begin(self, model: DiffusionModel, request: Request) -> None:
+        """Combines the masks.
+
+        Raises:
+            StudioError: two controllers contradict each other.
+        """
+        context = Context(model.vocab, model.labels, request.length)
+        parts = []
+        for control in self.controls:
+            mask = control.controller.allowed(context, request)
+            if mask is not None:
+                parts.append((f"'{control.controller.slug}={control.controller.target}'", mask))
+        mask = combine_masks(parts)
+        self.mask = None if mask is None else (~mask).to(model.device)
+
+    def before(self, model: DiffusionModel, state: Any, prediction: Prediction, t: float, s: float, rng: Rng) -> Prediction:
+        """The prediction after the model absorbed wishes and masks."""
+        self.free = prediction.logits
+        wanted = self._wishes(prediction.logits)
+        if self.mask is not None:
+            wanted = torch.zeros_like(prediction.logits) if wanted is None else wanted
+            wanted = wanted.masked_fill(self.mask, -torch.inf)
+        return prediction if wanted is None else model.absorb(prediction, wanted)
+
+    def _wishes(self, logits: Tensor) -> Tensor | None:
+        """The sum of the wishes, each scaled so that its largest change is the controller's nats."""
+        total: Tensor | None = None
+        for control in self.controls:
+            wish = control.controller.wish(logits)
+            if wish is not None:
+                wish = wish.clamp(-control.nats, control.nats)
+                total = wish if total is None else total + wish
+        return total
+
+    def after(self, model: DiffusionModel, previous: Any, transition: Transition, t: float, s: float, rng: Rng) -> Any:
+        """The state as it was drawn."""
+        return transition.state
+
+    def satisfaction(self, steered: Tensor) -> dict[str, Tensor]:
+        """Per controller, log-probability (B,) of its wish under the belief before the masks were applied."""
+        probs = (steered if self.free is None else self.free).softmax(-1)
+        return {control.controller.slug: control.controller.log_prob(probs) for control in self.controls}

@@ -1,0 +1,59 @@
+"""Diffusion language models of several papers behind one port, the belief; and the way to sample from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from diffusion.core import checkpoint, loop
+from diffusion.core.errors import StudioError, known_or_raise
+from diffusion.core.model import DiffusionModel
+from diffusion.core.strategy import Strategy
+from diffusion.core.trace import Trace
+from diffusion.core.types import Request, Step
+from diffusion.autoregressive import Autoregressive, LeftToRight
+from diffusion.diffusion_lm import DiffusionLM
+from diffusion import samplers
+
+PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, Autoregressive)}
+
+SAMPLERS = {**samplers.SAMPLERS, LeftToRight.slug: LeftToRight}
+
+__all__ = ["PAPERS", "SAMPLERS", "DiffusionModel", "Request", "StudioError", "Trace", "generate", "load", "stream"]
+
+
+def load(name: str, revision: str | None = None) -> DiffusionModel:
+    """A model ready to sample: a bundled slug, a checkpoint folder, a Hub id, or a paper that needs no weights.
+
+    Raises:
+        StudioError: there is no such checkpoint, or it is damaged.
+    """
+    kind = PAPERS.get(name)
+    if kind is not None and kind.weightless:
+        return kind.from_nothing()
+    opened = checkpoint.read(checkpoint.locate(name, revision))
+    return PAPERS[known_or_raise("paper", opened.slug, PAPERS)].from_checkpoint(opened)
+
+
+def stream(model: DiffusionModel, request: Request, strategy: Strategy | None = None) -> Iterator[Step]:
+    """Samples step by step: live tensors for researchers; `generate` records them.
+
+    Raises:
+        StudioError: the request cannot be run; the sentence says why and what can.
+    """
+    if not request.sampler:
+        request = request.with_(sampler=model.samplers[0])
+    known_or_raise("sampler", request.sampler, SAMPLERS)
+    return loop.sample(model, SAMPLERS[request.sampler](request), request, strategy)
+
+
+def generate(model: DiffusionModel, request: Request, strategy: Strategy | None = None,
+             info: dict[str, Any] | None = None) -> Trace:
+    """A run that records itself: iterate over it for frames as they come, or call `run()`.
+
+    Raises:
+        StudioError: the request cannot be run; the sentence says why and what can.
+    """
+    about = {"paper": model.slug, "sampler": request.sampler or model.samplers[0], "steps": request.steps,
+             "seeds": list(request.seeds), "words": list(model.vocab.words), **(info or {})}
+    return Trace(about, running=stream(model, request, strategy))

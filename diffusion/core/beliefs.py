@@ -1,0 +1,38 @@
+"""What can be read off a belief: the most likely text, and how far steering moved it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diffusion.core.vocab import END, PAD, UNK
+
+
+def most_likely_text(logits: Tensor) -> Tensor:
+    """The most likely row of the form words, END, PAD ... PAD, (B, L, V) -> (B, L).
+
+    A belief is one distribution for each position and does not know that PAD only follows END, so the best place of END is
+    found over all of them at once. UNK is never chosen, nor is a text without words.
+    """
+    log_probs = torch.log_softmax(logits.float(), -1).clamp(min=-1e4)
+    words = log_probs.clone()
+    words[..., [PAD, END, UNK]] = -torch.inf
+    best, ids = words.max(-1)                                                 # (B, L) each
+    before = best.clamp(min=-1e4).cumsum(1) - best.clamp(min=-1e4)            # words at 0 .. l-1
+    pad = log_probs[..., PAD]
+    after = pad.flip(1).cumsum(1).flip(1) - pad                               # PAD at l+1 .. L-1
+    score = before + log_probs[..., END] + after
+    score[:, 0] = -torch.inf
+    end = score.argmax(1, keepdim=True)                                       # (B, 1)
+    position = torch.arange(logits.shape[1], device=logits.device)
+    ids = torch.where(position < end, ids, torch.full_like(ids, PAD))
+    return ids.scatter(1, end, END)
+
+
+def pressure(free: Tensor, steered: Tensor) -> Tensor:
+    """How far steering moved the belief at each position: KL(steered || free) in nats, (B, L, V) twice -> (B, L)."""
+    if steered is free:
+        return torch.zeros(free.shape[:2], device=free.device)
+    log_steered, log_free = torch.log_softmax(steered, -1), torch.log_softmax(free, -1)
+    difference = (log_steered - log_free).masked_fill(torch.isneginf(log_steered), 0.0)
+    return (log_steered.exp() * difference).sum(-1).clamp(min=0)

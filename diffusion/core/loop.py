@@ -1,0 +1,70 @@
+"""The only sampling loop: it asks for a belief, lets the strategy steer it, lets the sampler step, and streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+
+from diffusion.core.errors import StudioError
+from diffusion.core.model import DiffusionModel
+from diffusion.core.rng import Rng
+from diffusion.core.sampler import Sampler
+from diffusion.core.strategy import Strategy
+from diffusion.core.types import Request, Step
+
+MAX_STEPS, MAX_SAMPLES = 2000, 256
+
+
+def check(model: DiffusionModel, request: Request) -> None:
+    """Refuses a request that no run should start from.
+
+    Raises:
+        StudioError: steps, seeds or sampler are out of range; the rule and a way out are named.
+    """
+    if not 1 <= request.steps <= MAX_STEPS:
+        raise StudioError(f"{request.steps} steps are not possible; choose 1 to {MAX_STEPS}.")
+    if not 1 <= len(request.seeds) <= MAX_SAMPLES:
+        raise StudioError(f"{len(request.seeds)} samples are not possible; choose 1 to {MAX_SAMPLES}.")
+    if not all(0 <= seed < 2**63 for seed in request.seeds):
+        raise StudioError(f"A seed is a whole number from 0 to 2^63 - 1; got {min(request.seeds)} to {max(request.seeds)}.")
+    if request.sampler not in model.samplers:
+        raise StudioError(f"The sampler '{request.sampler}' does not fit {model.title}, whose samplers are "
+                          f"{', '.join(model.samplers)}.")
+    if not 0 < request.temperature <= 10:
+        raise StudioError(f"The temperature {request.temperature} is not possible; choose above 0 and at most 10.")
+    if not 0 <= request.guidance_scale <= 20:
+        raise StudioError(f"The guidance scale {request.guidance_scale} is not possible; choose 0 to 20.")
+
+
+@torch.no_grad()
+def sample(model: DiffusionModel, sampler: Sampler, request: Request, strategy: Strategy | None = None) -> Iterator[Step]:
+    """Runs the reverse process from noise to text and yields every step.
+
+    The generator may be closed at any step; nothing is left behind on the model, the sampler or the strategy.
+
+    Raises:
+        StudioError: the request is out of range, or two controllers contradict each other.
+    """
+    if strategy is not None:
+        request = strategy.request(request)
+    check(model, request)
+    if strategy is not None:
+        strategy.begin(model, request)
+    began = time.perf_counter()
+    rng = Rng(request.seeds, model.device)
+    state, memory, nfe = model.prior(request, rng), None, 0
+    times = sampler.times(model, request.steps)
+    for index, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        free = model.predict(state, t, request)
+        steered = free if strategy is None else strategy.before(model, state, free, t, s, rng)
+        transition, memory = sampler.advance(model, state, steered, t, s, rng, memory)
+        state = transition.state if strategy is None else strategy.after(model, state, transition, t, s, rng)
+        last = index == len(times) - 2
+        nfe += steered.nfe
+        yield Step(
+            index=index, steps=len(times) - 1, t=t, s=s, free=free.logits, steered=steered.logits, state=state,
+            ids=model.finish(state, steered) if last else steered.logits.argmax(-1), nfe=nfe,
+            seconds=time.perf_counter() - began,
+            satisfaction={} if strategy is None else strategy.satisfaction(steered.logits))
