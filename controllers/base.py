@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,13 +13,22 @@ from torch import Tensor
 
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
+from diffusion.core.model import DiffusionModel
 from diffusion.core.types import Request
 from diffusion.core.vocab import Vocabulary
+
+
+MAX_NATS = 20.0          # E2E needs some 0 to 10
 
 
 def knob(default: Any, low: float | None = None, high: float | None = None, unit: str = "", about: str = "") -> Any:
     """A field of a controller that a person may turn: its default, range, unit and a line about it."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high, "unit": unit, "about": about})
+
+
+def knobs(kind: type[Controller]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a controller that were declared with `knob`, in order; the rest belongs to the machine."""
+    return tuple(field for field in dataclasses.fields(kind) if "about" in field.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,11 @@ class Context:
     vocab: Vocabulary
     labels: LabelSet
     length: int
+
+    @classmethod
+    def of(cls, model: DiffusionModel, length: int | None = None) -> Context:
+        """The context of a model, for texts of `length` positions (the model's own number where None)."""
+        return cls(model.vocab, model.labels, model.length if length is None else length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +59,17 @@ class Controller(ABC):
     Attributes:
         slug, title: its names for the command line and for people.
         example: a target that can be tried at once, in the form of the command line.
-
+        has_strength: it wishes in nats, so that a strength can be given.
+        masks: it rules words out, which only papers with `hard` masks honour exactly.
+        repeats: several of this kind may steer one text.
     """
 
     slug: ClassVar[str]
     title: ClassVar[str]
     example: ClassVar[str]
     has_strength: ClassVar[bool] = False
+    masks: ClassVar[bool] = False
+    repeats: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -61,13 +80,41 @@ class Controller(ABC):
             StudioError: the target is not of the form, or names unknown words or values.
         """
 
+    @classmethod
+    def choices(cls, context: Context) -> dict[str, tuple[str, ...]]:
+        """For targets of the form ``name:value,...``: the values of each name. Empty for targets of another form."""
+        return {}
+
+    @classmethod
+    def lacks(cls, context: Context) -> str | None:
+        """Why no controller of this kind can steer such a model, as a sentence; None when one can."""
+        return None
+
     @property
     @abstractmethod
     def target(self) -> str:
         """The target as it would be written on the command line."""
 
+    def __str__(self) -> str:
+        """The control as it would be written on the command line, cut where it is long."""
+        target = self.target
+        return f"{self.slug}={target if len(target) <= 80 else target[:79] + '…'}"
+
+    def fits(self, context: Context) -> None:
+        """Checks that the controller was made for this model's words and labels.
+
+        Raises:
+            StudioError: it was made for others; both are named.
+        """
+
     def request(self, request: Request) -> Request:
-        """The request with this controller's part in it: a label, a guidance scale, a number of words."""
+        """The request with this controller's own part in it: a label, a number of words.
+
+        What other controllers ask for is not this one's business: `combine_requests` merges the parts.
+
+        Raises:
+            StudioError: the request leaves no room for the wish.
+        """
         return request
 
     def allowed(self, context: Context, request: Request) -> Tensor | None:
@@ -98,27 +145,45 @@ class Controlled:
     nats: float = 4.0
 
 
-def combine_masks(parts: list[tuple[str, Tensor]]) -> Tensor | None:
-    """All masks and-ed, (L, V) or (B, L, V).
+def names(controls: Sequence[Controlled]) -> tuple[str, ...]:
+    """A distinct name for each control: its slug, and for the second of a kind ``span 2``."""
+    slugs = [control.controller.slug for control in controls]
+    counts = [slugs[: index + 1].count(slug) for index, slug in enumerate(slugs)]
+    return tuple(slug if count == 1 else f"{slug} {count}" for slug, count in zip(slugs, counts, strict=True))
+
+
+def made_for(controller: Controller, kind: str, made: str, found: str) -> None:
+    """Checks a fingerprint that a controller was made with against the model's.
 
     Raises:
-        StudioError: no word is left at a position; the two controllers that exclude each other are named.
+        StudioError: they differ; both are named.
     """
-    combined: Tensor | None = None
-    names: list[str] = []
-    for name, mask in parts:
-        both = mask if combined is None else combined & mask
-        empty = ~both.any(-1)
-        if empty.any():
-            position = int(empty.nonzero()[0, -1])
-            others = " and ".join(names) or "the model's own rule"
-            raise StudioError(f"{others} and {name} contradict each other: no word can stand at position {position + 1}. "
-                              f"Change or remove one of them.")
-        combined, names = both, [*names, name]
-    return combined
+    if made != found:
+        raise StudioError(f"'{controller}' was made for the {kind} {made}, but this model's is {found}. "
+                          f"Write the control again for this model.")
 
 
-def log_mass(probs: Tensor, allowed: Tensor) -> Tensor:
-    """Log-probability (B,) that every position of a belief (B, L, V) holds an allowed word."""
-    mass = (probs * allowed).sum(-1)
-    return torch.log(mass.clamp(min=1e-30)).sum(-1)
+def why_not(model: DiffusionModel, controller: Controller | type[Controller], strategy: Any = None) -> str | None:
+    """Why this controller cannot steer this model in this way, as a sentence; None when it can.
+
+    A strategy that belongs to certain papers lists their slugs in `papers`; one without that list fits all.
+    """
+    papers = getattr(strategy, "papers", ())
+    if papers and model.slug not in papers:
+        return f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. Choose 'absorb'."
+    context = Context.of(model)
+    sentence = controller.lacks(context)
+    if sentence is None and isinstance(controller, Controller):
+        try:
+            controller.fits(context)
+        except StudioError as error:
+            sentence = str(error)
+    return sentence
+
+
+def note(model: DiffusionModel, controller: Controller | type[Controller]) -> str | None:
+    """What a person should know of this pair although it works, as a sentence; None when there is nothing."""
+    if controller.masks and not model.hard:
+        return (f"{model.title} honours '{controller.title}' as a preference, not exactly: "
+                f"its words are read off a state that holds them only approximately.")
+    return None

@@ -13,9 +13,10 @@ from diffusion.core.trace import Trace
 from diffusion.core.types import Request, Step
 from diffusion.autoregressive import Autoregressive, LeftToRight
 from diffusion.diffusion_lm import DiffusionLM
+from diffusion.oracle import Oracle
 from diffusion import samplers
 
-PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, Autoregressive)}
+PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, Autoregressive, Oracle)}
 
 SAMPLERS = {**samplers.SAMPLERS, LeftToRight.slug: LeftToRight}
 
@@ -41,8 +42,7 @@ def stream(model: DiffusionModel, request: Request, strategy: Strategy | None = 
     Raises:
         StudioError: the request cannot be run; the sentence says why and what can.
     """
-    if not request.sampler:
-        request = request.with_(sampler=model.samplers[0])
+    request = request.with_(sampler=request.sampler or model.samplers[0], length=request.length or model.length)
     known_or_raise("sampler", request.sampler, SAMPLERS)
     return loop.sample(model, SAMPLERS[request.sampler](request), request, strategy)
 

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffusion.core.checkpoint import config_from, fill, locate, read
+from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import BatchRng, Rng
@@ -47,7 +49,7 @@ class LanguageModel(nn.Module):
 
         super().__init__()
         self.config, self.vocab, self.labels, self.length = config, vocab, labels, config.length
-        self.autocast = False
+        self.autocast, self.hash = False, "untrained"
         self.label = LabelEmbedding(config.label_sizes, config.width)
         # Eager attention: on a CPU the backward of torch's fused one takes half of a training step.
         self.network = GPT2LMHeadModel._from_config(attn_implementation="eager", config=GPT2Config(
@@ -82,6 +84,22 @@ class LanguageModel(nn.Module):
         return total / count.float().mean()
 
 
+def load_judge(name: str = LanguageModel.slug) -> LanguageModel:
+    """The judge of fluency from a bundled slug, a checkpoint folder or a Hub id, ready to read.
+
+    Raises:
+        StudioError: there is no such checkpoint, it is damaged, or it is not a judge's.
+    """
+    opened = read(locate(name))
+    if opened.slug != LanguageModel.slug:
+        raise StudioError(f"'{opened.folder}' holds a checkpoint of '{opened.slug}', not of a judge. What is compared must not "
+                          f"judge itself: give the folder of a checkpoint that was trained by a judge's recipe.")
+    judge = LanguageModel(config_from(Config, opened.config), opened.vocab, opened.labels)
+    fill(judge, opened)
+    judge.hash = opened.hash
+    return judge
+
+
 @dataclass(frozen=True, slots=True)
 class Prefix:
     """The state of writing from the left: words (B, L) so far, PAD behind, and how many of them stand."""
@@ -98,7 +116,7 @@ class LeftToRight(Sampler):
 
     def times(self, model: DiffusionModel, steps: int) -> list[float]:
         """One step for each position, whatever was asked for."""
-        return super().times(model, model.length)
+        return super().times(model, self.request.length)
 
     def advance(self, model: DiffusionModel, state: Prefix, prediction: Prediction, t: float, s: float, rng: Rng,
                 memory: Any) -> tuple[Transition, None]:

@@ -34,6 +34,9 @@ from diffusion.core.vocab import PAD, Vocabulary
 from diffusion.nn.backbone import Backbone, BackboneConfig
 
 
+BOUND_START = 0.05       # time below which the likelihood bound leaves the word to the rounding head
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What a Diffusion-LM is made of.
@@ -72,6 +75,7 @@ class DiffusionLM(GaussianModel):
     slug: ClassVar[str] = "diffusion-lm"
     title: ClassVar[str] = "Diffusion-LM"
     config_type: ClassVar[type] = Config
+    paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
     samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
@@ -97,7 +101,7 @@ class DiffusionLM(GaussianModel):
     # ---- the belief
 
     def believe(self, x: Tensor, x0_hat: Tensor, t: Tensor, label: Tensor, table: Tensor) -> tuple[Tensor, Tensor | None]:
-        """One network evaluation: x, x0_hat (B, L, D), t (B,), label (B, S).
+        """One network evaluation: x, x0_hat (B, L, D), t (B,) or (1,), label (B, S).
 
         Returns logits (B, L, V), and the network's own x0_hat (B, L, D) where the read-out is by rounding.
         """
@@ -106,7 +110,7 @@ class DiffusionLM(GaussianModel):
             signal = self.alpha_bar(t)[:, None, None]
             x, x0_hat = x * torch.rsqrt(1 - signal * (1 - scale**2)), x0_hat / scale
         inputs = torch.cat([x, x0_hat], -1) if self.config.self_conditioning else x
-        output = self.network(inputs, t, label).float()
+        output = self.evaluate(inputs, t, label).float()
         if self.config.readout == "belief":
             return output + self.bias, None
         return output @ table.T + self.bias, output
@@ -122,7 +126,7 @@ class DiffusionLM(GaussianModel):
         elif scale == 0:
             label = free
         repeat = (2, 1, 1) if both else (1, 1, 1)
-        time = torch.full((len(label),), t, device=state.x.device)
+        time = torch.full((1,), t, device=state.x.device)        # one for all rows: the same bits alone or in a batch
         logits, x0_hat = self.believe(state.x.repeat(repeat), state.x0_hat.repeat(repeat), time, label, table)
         if both:
             logits = torch.lerp(logits[batch:], logits[:batch], scale)
@@ -153,6 +157,12 @@ class DiffusionLM(GaussianModel):
         return most_likely_text(prediction.logits)
 
     # ---- the process
+
+    def network_inputs(self, batch: int) -> tuple[Tensor, ...]:
+        """Zeros for `batch` rows: vectors (B, L, D or 2 D), a time (1,), labels (B, S)."""
+        width = self.network.inputs.in_features
+        zeros = torch.zeros(batch, self.length, width, device=self.device)
+        return zeros, torch.full((1,), 0.5, device=self.device), self.labels.free().to(self.device).expand(batch, -1)
 
     @property
     def state_width(self) -> int:
@@ -207,7 +217,46 @@ class DiffusionLM(GaussianModel):
         return torch.where(late_pad, self.config.pad_weight, 1.0)
 
     def bound(self, tokens: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
-        raise NotImplementedError
+        """Variational bound with one time a row, (B,) nats: prior + 1/2 int -dSNR/dt |E - x0_hat|^2 dt + rounding.
+
+        The integral runs from `BOUND_START`, where the head takes over. x0_hat depends on x_t alone: self-conditioning uses
+        a first prediction from the same x_t. Source: Kingma et al. (2021), equation 17, with sigma_0 folded in.
+        """
+        table, clean = self.table(), self.table()[tokens]
+        t = BOUND_START + (1 - BOUND_START) * rng.times()
+        with torch.enable_grad():
+            moving = t.detach().requires_grad_()
+            snr = self._snr(moving)
+            slope = torch.autograd.grad(snr.sum(), moving)[0]                 # (B,), negative
+        noisy = self._noised(clean, t, rng)
+        error = (clean - self._mean(noisy, t, label, table)[1]).square().sum((1, 2))
+        diffusion = -0.5 * slope * error * (1 - BOUND_START)
+        start = torch.full_like(t, BOUND_START)
+        logits = self._mean(self._noised(clean, start, rng), start, label, table)[0]
+        rounding = _cross_entropy(logits, tokens).sum(1)
+        signal = self.alpha_bar(torch.ones((), device=t.device))
+        variance = 1 - signal + signal * self.entry_variance
+        prior = 0.5 * (variance + signal * clean.square() - 1 - variance.log()).sum((1, 2))
+        return prior + diffusion + rounding
+
+    def _snr(self, t: Tensor) -> Tensor:
+        """Signal-to-noise ratio of q(x_t | w), entry noise included, (B,)."""
+        signal = self.alpha_bar(t)
+        return signal / (1 - signal + signal * self.entry_variance)
+
+    def _noised(self, clean: Tensor, t: Tensor, rng: BatchRng) -> Tensor:
+        """A draw of q(x_t | w) for clean embeddings (B, L, D) and times (B,)."""
+        signal = self.alpha_bar(t)[:, None, None]
+        variance = 1 - signal + signal * self.entry_variance
+        return signal.sqrt() * clean + variance.sqrt() * rng.normal(*clean.shape[1:])
+
+    def _mean(self, x: Tensor, t: Tensor, label: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and x0_hat from x_t alone, self-conditioned on a first prediction from the same x_t."""
+        x0_hat = torch.zeros_like(x)
+        for _ in range(2 if self.config.self_conditioning else 1):
+            logits, own = self.believe(x, x0_hat, t, label, table)
+            x0_hat = logits.softmax(-1) @ table if own is None else own
+        return logits, x0_hat
 
 
 def _cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from controllers.base import Context, Controlled, combine_masks
+from controllers.base import Context, Controlled, names
+from controllers.combine import combine_masks, combine_requests
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import Rng
 from diffusion.core.types import Prediction, Request, Transition
@@ -25,29 +26,33 @@ class Absorb:
 
     def __init__(self, controls: Sequence[Controlled]) -> None:
         self.controls = tuple(controls)
+        self.names = names(self.controls)
         self.mask: Tensor | None = None
         self.free: Tensor | None = None
 
     def request(self, request: Request) -> Request:
-        """Every controller's part of the request, in their order."""
-        for control in self.controls:
-            request = control.controller.request(request)
-        return request
+        """Every controller's part of the request, merged.
+
+        Raises:
+            StudioError: two controllers contradict each other.
+        """
+        return combine_requests([control.controller for control in self.controls], request)
 
     def begin(self, model: DiffusionModel, request: Request) -> None:
         """Combines the masks.
 
         Raises:
-            StudioError: two controllers contradict each other.
+            StudioError: two controllers contradict each other, or one was made for another model.
         """
-        context = Context(model.vocab, model.labels, request.length)
-        parts = []
+        context = Context.of(model, request.length)
+        parts = [(f"the rule of {model.title} that a text is not empty", ~model.never()[: request.length])]
         for control in self.controls:
+            control.controller.fits(context)
             mask = control.controller.allowed(context, request)
             if mask is not None:
-                parts.append((f"'{control.controller.slug}={control.controller.target}'", mask))
-        mask = combine_masks(parts)
-        self.mask = None if mask is None else (~mask).to(model.device)
+                parts.append((str(control.controller), mask))
+        mask = combine_masks(parts) if len(parts) > 1 else None
+        self.free, self.mask = None, None if mask is None else (~mask).to(model.device)
 
     def before(self, model: DiffusionModel, state: Any, prediction: Prediction, t: float, s: float, rng: Rng) -> Prediction:
         """The prediction after the model absorbed wishes and masks."""
@@ -75,4 +80,4 @@ class Absorb:
     def satisfaction(self, steered: Tensor) -> dict[str, Tensor]:
         """Per controller, log-probability (B,) of its wish under the belief before the masks were applied."""
         probs = (steered if self.free is None else self.free).softmax(-1)
-        return {control.controller.slug: control.controller.log_prob(probs) for control in self.controls}
+        return {name: control.controller.log_prob(probs) for name, control in zip(self.names, self.controls, strict=True)}

@@ -21,7 +21,7 @@ def check(model: DiffusionModel, request: Request) -> None:
     """Refuses a request that no run should start from.
 
     Raises:
-        StudioError: steps, seeds or sampler are out of range; the rule and a way out are named.
+        StudioError: steps, seeds, length or sampler are out of range; the rule and a way out are named.
     """
     if not 1 <= request.steps <= MAX_STEPS:
         raise StudioError(f"{request.steps} steps are not possible; choose 1 to {MAX_STEPS}.")
@@ -29,6 +29,8 @@ def check(model: DiffusionModel, request: Request) -> None:
         raise StudioError(f"{len(request.seeds)} samples are not possible; choose 1 to {MAX_SAMPLES}.")
     if not all(0 <= seed < 2**63 for seed in request.seeds):
         raise StudioError(f"A seed is a whole number from 0 to 2^63 - 1; got {min(request.seeds)} to {max(request.seeds)}.")
+    if not 2 <= request.length <= model.length:
+        raise StudioError(f"Texts of {request.length} positions are not possible; {model.title} has 2 to {model.length}.")
     if request.sampler not in model.samplers:
         raise StudioError(f"The sampler '{request.sampler}' does not fit {model.title}, whose samplers are "
                           f"{', '.join(model.samplers)}.")

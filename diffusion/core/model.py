@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,12 +20,23 @@ from diffusion.core.types import Gaussian, Prediction, Request
 from diffusion.core.vocab import END, PAD, UNK, Vocabulary
 
 
+@dataclass(frozen=True, slots=True)
+class SpeedPath:
+    """How a model's network is evaluated: the path's name, and the prepared copy of the network (None: the model's own)."""
+
+    name: str
+    network: Callable[..., Tensor] | None
+
+
 class DiffusionModel(nn.Module, ABC):
     """One paper's process around the common backbone.
 
     Class attributes: `slug` names it everywhere; `title` is for people; `source` says that it reads a source text;
-    `hard` says that masks of allowed words are honoured exactly; `samplers` lists the samplers that fit, best first.
+    `hard` says that masks of allowed words are honoured exactly; `samplers` lists the samplers that fit, best first;
+    `paths` the speed paths of its network; `weightless` says that it needs no checkpoint.
     """
+
+    network: nn.Module
 
     slug: ClassVar[str]
     title: ClassVar[str]
@@ -32,6 +45,7 @@ class DiffusionModel(nn.Module, ABC):
     samplers: ClassVar[tuple[str, ...]]
     config_type: ClassVar[type]
     weightless: ClassVar[bool] = False
+    paths: ClassVar[tuple[str, ...]] = ("fp32",)
 
     config: Any
     vocab: Vocabulary
@@ -44,6 +58,7 @@ class DiffusionModel(nn.Module, ABC):
         super().__init__()
         self.config, self.vocab, self.labels = config, vocab, labels
         self.card, self.hash = {}, "untrained"
+        self.path = SpeedPath("fp32", None)
 
     @classmethod
     def from_checkpoint(cls, opened: Checkpoint) -> Self:
@@ -115,6 +130,19 @@ class DiffusionModel(nn.Module, ABC):
     @abstractmethod
     def bound(self, tokens: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
         """Upper bound of each row's negative log-likelihood, (B,) nats, by Monte Carlo over time."""
+
+    def evaluate(self, *inputs: Tensor) -> Tensor:
+        """The network's output, on the speed path in use; where gradients are wanted, always on plain fp32."""
+        fast = None if torch.is_grad_enabled() else self.path.network
+        return (self.network if fast is None else fast)(*inputs)
+
+    def network_inputs(self, batch: int) -> tuple[Tensor, ...]:
+        """Inputs of the right shapes for `batch` rows, to time the network with; for papers with several speed paths."""
+        raise NotImplementedError(f"{self.slug} has one speed path")
+
+    def network_shape(self) -> str:
+        """What sets the network's speed, as a key of the cache of timings."""
+        return "x".join(str(size) for size in (sum(p.numel() for p in self.parameters()), self.length))
 
     @property
     def device(self) -> torch.device:

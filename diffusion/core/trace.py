@@ -93,7 +93,8 @@ class Trace:
             while position < len(self.frames):
                 yield self.frames[position]
                 position += 1
-            step = next(self.running, None) if self.running is not None else None
+            running = self.running                       # another thread may stop the run between two steps
+            step = None if running is None else next(running, None)
             if step is None:
                 self.running = None
                 return

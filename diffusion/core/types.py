@@ -33,6 +33,7 @@ class Request:
     """What to sample.
 
     Attributes:
+        length: positions of a text; 0 for the model's own number.
         sampler: slug; empty for the model's first.
         words: fewest and most words, where a controller asked for it; infills choose the sizes of their blanks by it.
         label: (S,) or (B, S) slot value ids; None leaves every slot unknown.
@@ -42,7 +43,7 @@ class Request:
         eta: share of the ancestral noise that DDIM adds.
     """
 
-    length: int = 64
+    length: int = 0
     seeds: tuple[int, ...] = (0,)
     steps: int = 64
     sampler: str = ""

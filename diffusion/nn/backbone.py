@@ -47,7 +47,8 @@ class TimeEmbedding(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         """(B,) in [0, 1] -> (B, W)."""
         angles = 1000 * t.float()[:, None] * self.frequencies
-        return self.out(F.silu(self.hidden(torch.cat([angles.cos(), angles.sin()], -1))))
+        waves = torch.cat([angles.cos(), angles.sin()], -1).to(self.hidden.weight.dtype)
+        return self.out(F.silu(self.hidden(waves)))
 
 
 class LabelEmbedding(nn.Module):
@@ -164,7 +165,7 @@ class Backbone(nn.Module):
     def _forward(self, x: Tensor, t: Tensor, label: Tensor, source: Tensor | None, source_mask: Tensor | None) -> Tensor:
         slots = label.shape[1]
         time = F.silu(self.time(t))
-        hidden = torch.cat([self.label(label), self.inputs(x)], 1)
+        hidden = torch.cat([self.label(label), self.inputs(x.to(self.inputs.weight.dtype))], 1)
         hidden = hidden + self.positions[: hidden.shape[1]]
         for block in self.blocks:
             hidden = block(hidden, time, source, source_mask)
