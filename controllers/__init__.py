@@ -1,1 +1,26 @@
-"""Steering: wishes about the finished text, read from and written to beliefs. Knows the port, no paper."""
+"""Steering: controllers that read beliefs and ask for a change of them, and the strategies that bring it about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controllers.base import Context, Controlled, Controller
+from controllers.infill import Infill
+from controllers.label import Label
+from controllers.length import Length
+from controllers.parse import parse_all
+
+CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label)}
+
+__all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
+
+
+def parse_controls(texts: Sequence[str], context: Context) -> list[Controlled]:
+    """The controllers of texts as on the command line: ``length=10-14``, ``infill=...``, ``label=slot:value,...``.
+
+    A strength in nats may follow, ``@2``, where a controller has one.
+
+    Raises:
+        StudioError: a control, slot, value or word is not known (the nearest known are named), or a form is not met.
+    """
+    return parse_all(texts, context, CONTROLLERS)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from diffusion.core.errors import StudioError
@@ -16,7 +15,6 @@ from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
 from diffusion.core.types import Request
 from diffusion.core.vocab import Vocabulary
-
 
 MAX_NATS = 20.0          # E2E needs some 0 to 10
 
@@ -100,7 +98,7 @@ class Controller(ABC):
         target = self.target
         return f"{self.slug}={target if len(target) <= 80 else target[:79] + '…'}"
 
-    def fits(self, context: Context) -> None:
+    def fits(self, context: Context) -> None:  # noqa: B027
         """Checks that the controller was made for this model's words and labels.
 
         Raises:
@@ -170,7 +168,8 @@ def why_not(model: DiffusionModel, controller: Controller | type[Controller], st
     """
     papers = getattr(strategy, "papers", ())
     if papers and model.slug not in papers:
-        return f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. Choose 'absorb'."
+        return (f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. "
+                f"Choose 'absorb'.")
     context = Context.of(model)
     sentence = controller.lacks(context)
     if sentence is None and isinstance(controller, Controller):

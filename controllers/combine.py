@@ -56,9 +56,8 @@ def _merged(field: str, parts: Sequence[tuple[str, Any]]) -> Any:
     for index, (name, value) in enumerate(parts):
         for other, earlier in parts[:index]:
             if merge(earlier, value) is None:
-                counts = f": the first asks for {_words(earlier)}, the second for {_words(value)}" if field == "words" else (
-                    ": one slot cannot have two values" if field == "label" else f" about '{field}'")
-                raise StudioError(f"'{other}' and '{name}' contradict each other{counts}. {_WAY_OUT}")
+                raise StudioError(f"'{other}' and '{name}' contradict each other"
+                                  f"{_about(field, earlier, value)}. {_WAY_OUT}")
     combined = parts[0][1]
     for _, value in parts[1:]:
         combined = merge(combined, value)
@@ -78,6 +77,13 @@ def _common_label(one: Tensor, other: Tensor) -> Tensor | None:
 
 def _same(one: Any, other: Any) -> Any:
     return one if one == other else None
+
+
+def _about(field: str, one: Any, other: Any) -> str:
+    """What two parts of a field disagree about."""
+    if field == "words":
+        return f": the first asks for {_words(one)}, the second for {_words(other)}"
+    return ": one slot cannot have two values" if field == "label" else f" about '{field}'"
 
 
 def _words(span: tuple[int, int]) -> str:
@@ -103,9 +109,11 @@ def combine_masks(parts: Sequence[tuple[str, Tensor]]) -> Tensor | None:
             guilty = [other for other, earlier in parts[:index] if not _meet(earlier, mask, position)]
             others = guilty or [other for other, _ in parts[:index]]
             if not others:
-                raise StudioError(f"'{name}' leaves no word that can stand at position {position + 1}. Change or remove it.")
+                raise StudioError(f"'{name}' leaves no word that can stand at position {position + 1}. "
+                                  f"Change or remove it.")
             named = " and ".join(f"'{other}'" for other in [*others, name])
-            raise StudioError(f"{named} contradict each other: no word can stand at position {position + 1}. {_WAY_OUT}")
+            raise StudioError(f"{named} contradict each other: no word can stand at position {position + 1}. "
+                              f"{_WAY_OUT}")
         combined = both
     return combined
 

@@ -19,12 +19,13 @@ from diffusion.core.vocab import END, PAD, SPECIALS, split
 _BLANK = re.compile(r"_{3,}([0-9]{0,9})")
 _HELD = 60               # longest word that is looked up; comparing longer ones with all known words takes too long
 TINY = 1e-30             # smallest probability whose logarithm is taken
+NEVER = -1e5             # log-probability of what cannot be: below 64 log TINY, and finite, so that gradients are too
 ANY = -1                 # stands for the id of a word in a blank
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A fixed word (id, one position), or a blank (id ANY): of `size` words, of any number from 1 on where `size` is 0."""
+    """A fixed word (id, one position), or a blank (id ANY): of `size` words, of any number where `size` is 0."""
 
     text: str
     id: int = ANY
@@ -40,8 +41,8 @@ class Piece:
 class Infill(Controller):
     """The whole text follows a pattern: fixed words stand exactly where they are, the model fills the blanks.
 
-    ``___`` is a blank of one word or more, ``___3`` of exactly three; punctuation marks are words. The text ends with the
-    pattern, so end it with ``___`` to let it run on. How long an open blank becomes is drawn from the seed.
+    ``___`` is a blank of one word or more, ``___3`` of exactly three; punctuation marks are words. The text ends with
+    the pattern, so end it with ``___`` to let it run on. How long an open blank becomes is drawn from the seed.
     """
 
     pattern: str = knob("The Vaults is a ___ near Café Rouge .", unit="words and blanks",
@@ -54,6 +55,11 @@ class Infill(Controller):
     example: ClassVar[str] = "The Vaults is a ___ near Café Rouge ."
     masks: ClassVar[bool] = True
     repeats: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.pieces:
+            raise StudioError("An infill needs a vocabulary to read its words with. "
+                              "Make it with Infill.parse(text, context).")
 
     @classmethod
     def parse(cls, text: str, context: Context) -> Infill:
@@ -150,34 +156,44 @@ class Infill(Controller):
     # ---- how well a belief or a text follows the pattern
 
     def log_prob(self, probs: Tensor) -> Tensor:
-        """Log-probability (B,) that the text follows the pattern, with blanks of whatever size, under a belief (B, L, V).
+        """Log-probability (B,) that the text follows the pattern, blanks of any size, under a belief (B, L, V).
 
-        Exact for independent positions, as a belief gives them: the sum over all sizes of the blanks, and END behind.
+        Positions are taken as independent, as a belief gives them, and the probabilities of all sizes are added up, END
+        behind the pattern included. That is exact unless a fixed word stands in a blank beside it too: such a text is
+        counted once for each reading, so the sum is an upper bound then, cut at probability 1.
         Between two open blanks the pattern is rigid, so its words are scored at all places at once.
         """
-        log_word = probs[..., END + 1:].sum(-1).clamp(min=TINY).log()         # (B, L)
+        log_word = probs[..., END + 1:].sum(-1).clamp(min=TINY).log().double()               # (B, L)
         words = torch.cat([torch.zeros_like(log_word[:, :1]), log_word.cumsum(1)], 1)        # (B, L + 1), before l
         reached: Tensor | None = None                    # (B, L + 1): the pattern so far ends before position l
         segments = tuple(self._segments())
         for index, segment in enumerate(segments):
             ids = [*segment, END] if index == len(segments) - 1 else segment
             if reached is None:                          # the first segment stands at the beginning
-                start = torch.full_like(words, -torch.inf)
+                start = torch.full_like(words, NEVER)
                 start[:, 0] = 0.0
             else:
                 start = words + (reached - words).logcumsumexp(1)
             reached = _advance(start, _placed(probs, log_word, ids), len(ids))
-        return reached.logsumexp(1) if len(segments) > 1 else reached[:, len(segments[0]) + 1]
+        end = reached.logsumexp(1) if len(segments) > 1 else reached[:, len(segments[0]) + 1]
+        return end.clamp(max=0).to(probs.dtype)
 
     def _segments(self) -> Iterator[list[int]]:
-        """The pattern's rigid parts as ids, ANY in blanks; between two parts any number of words, none included."""
+        """The pattern's rigid parts as ids, ANY in blanks; between two parts any number of words, none included.
+
+        Blanks side by side are one: their words come first, then the free rest, so that a text has one reading.
+        """
         ids: list[int] = []
+        loose = False
         for piece in self.pieces:
-            ids += [piece.id] * max(piece.size, 1)
-            if piece.open:
+            if loose and piece.id != ANY:
                 yield ids
-                ids = []
+                ids, loose = [], False
+            ids += [piece.id] * max(piece.size, 1)
+            loose = loose or piece.open
         yield ids
+        if loose:
+            yield []
 
     def score(self, words: list[str]) -> Score:
         """1 when the words follow the pattern; otherwise a fixed word that is missing is named."""
@@ -187,7 +203,7 @@ class Infill(Controller):
             return Score(1.0, "the text follows the pattern")
         rest = iter(words)
         missing = next((piece.text for piece in self.pieces if piece.id != ANY and piece.text not in rest), None)
-        return Score(0.0, f"'{missing}' is missing" if missing else "the fixed words stand in other places than in the pattern")
+        return Score(0.0, f"'{missing}' is missing" if missing else "the fixed words stand in other places")
 
 
 def _piece(word: str, context: Context) -> Piece:
@@ -195,7 +211,8 @@ def _piece(word: str, context: Context) -> Piece:
     blank = _BLANK.fullmatch(word)
     if blank is None:
         if len(word) > _HELD:
-            raise StudioError(f"'{word[:20]}…' is a word of {len(word)} letters, which this model does not know. Use a shorter one.")
+            raise StudioError(f"'{word[:20]}…' is a word of {len(word)} letters, which this model does not know. "
+                              f"Use a shorter one.")
         if word in context.vocab.ids and word not in SPECIALS:
             return Piece(word, context.vocab.ids[word])
         hint = " A blank is written ___ or ___3." if "_" in word else ""
@@ -212,8 +229,8 @@ def _piece(word: str, context: Context) -> Piece:
 
 
 def _too_long(words: int, positions: int) -> StudioError:
-    return StudioError(f"The infill has at least {words} words; a text has at most {positions - 1}, punctuation marks counted. "
-                       f"Shorten it.")
+    return StudioError(f"The infill has at least {words} words; a text has at most {positions - 1}, "
+                       f"punctuation marks counted. Shorten it.")
 
 
 def _placed(probs: Tensor, log_word: Tensor, ids: Sequence[int]) -> Tensor:
@@ -229,13 +246,13 @@ def _placed(probs: Tensor, log_word: Tensor, ids: Sequence[int]) -> Tensor:
 
 def _advance(start: Tensor, placed: Tensor, moved: int) -> Tensor:
     """From where a segment may start (B, L + 1) to where it may have ended, as far as it fits."""
-    ended = torch.full_like(start, -torch.inf)
+    ended = torch.full_like(start, NEVER)
     ended[:, moved:] = start[:, : placed.shape[1]] + placed
     return ended
 
 
 def _follows(words: Sequence[str], segments: Sequence[Sequence[str | None]]) -> bool:
-    """Whether the words are the segments in order, with anything in between: the first is at the start, the last at the end.
+    """Whether the words are the segments in order with anything in between, first at the start, last at the end.
 
     Each inner segment is taken at its first place, which leaves most room for the rest, so no other need be tried.
     """

@@ -1,8 +1,9 @@
-"""How large the open blanks of an infill are: drawn from each sequence's seed, so that all demands on the total are met.
+"""How large the open blanks of an infill are: drawn from each sequence's seed, with a total that meets all demands.
 
 A blank inside has k words with probability proportional to k r^k, r = 0.6: two most often, four on average. An open end
-draws the text towards 22 +- 8 words, E2E's own mean and deviation. Where the total is restricted (a length, the number of
-positions), sizes are drawn from this distribution *given* the restriction, exactly, by sums over all ways to share out words.
+draws the text towards 22 +- 8 words, E2E's own mean and deviation. Where the total is restricted (a length, the number
+of positions), sizes are drawn from this distribution *given* the restriction, exactly, by sums over all ways to share
+out the words.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ def at_the_end(most: int, before: int) -> Tensor:
 
 
 def draw_sizes(weights: Sequence[Tensor], fewest: int, most: int, seed: int) -> tuple[int, ...]:
-    """A size for each blank with a sum from `fewest` to `most`, distributed as the product of the weights given that sum.
+    """A size for each blank, the sum from `fewest` to `most`: drawn from the product of the weights given that sum.
 
     Args:
-        weights: of each blank, over its sizes 0 .. N, float64; `most` is at most N, and some sum in the range is possible.
+        weights: of each blank, over its sizes 0 .. N, float64; some sum from `fewest` to `most` is possible.
         seed: of the sequence; the same seed, weights and range give the same sizes.
     """
     generator = torch.Generator().manual_seed((seed ^ _STREAM) % 2**63)
-    rest = [_point(len(weights[0]))]                                          # rest[i]: weight of each sum of the last i
+    rest = [_point(len(weights[0]))]                     # rest[i]: weight of each sum of the last i blanks
     for weight in reversed(weights):
         rest.append(_sums(weight, rest[-1]))
     totals = rest[-1].clone()

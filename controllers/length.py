@@ -20,7 +20,7 @@ TINY = 1e-30             # smallest probability whose logarithm is taken; its lo
 
 @dataclass(frozen=True)
 class Length(Controller):
-    """The text has so many words, exactly or within a range. Punctuation marks count as words: "It is a pub ." has five.
+    """The text has so many words, exactly or within a range. Punctuation marks count: "It is a pub ." has five words.
 
     END may stand only where such a text ends, and nothing but padding may follow it; the model does the rest.
     """
@@ -35,8 +35,8 @@ class Length(Controller):
 
     def __post_init__(self) -> None:
         if not 1 <= self.fewest <= self.most:
-            raise StudioError(f"A length goes from the fewest to the most words, at least 1; got {self.fewest} to {self.most}. "
-                              f"Write it like length=12 or length=10-14.")
+            raise StudioError(f"A length goes from the fewest to the most words, at least 1; got {self.fewest} to "
+                              f"{self.most}. Write it like length=12 or length=10-14.")
 
     @classmethod
     def parse(cls, text: str, context: Context) -> Length:
@@ -47,14 +47,15 @@ class Length(Controller):
         """
         match = _FORM.fullmatch(text)
         if match is None:
-            raise StudioError(f"'{text[:40]}' is not a length. Write a number of words, length=12, or a range, length=10-14.")
+            raise StudioError(f"'{text[:40]}' is not a length. "
+                              f"Write a number of words, length=12, or a range, length=10-14.")
         length = cls(int(match[1]), int(match[2] or match[1]))
         length._check(context.length)
         return length
 
     def _check(self, positions: int) -> None:
         if self.most >= positions:
-            raise StudioError(f"A length of {self.target} words is not possible: a text has 1 to {positions - 1} words, "
+            raise StudioError(f"A length of {self.target} words is not possible: a text has 1 to {positions - 1}, "
                               f"punctuation marks counted. Choose a smaller number.")
 
     @property

@@ -54,7 +54,8 @@ class Absorb:
         mask = combine_masks(parts) if len(parts) > 1 else None
         self.free, self.mask = None, None if mask is None else (~mask).to(model.device)
 
-    def before(self, model: DiffusionModel, state: Any, prediction: Prediction, t: float, s: float, rng: Rng) -> Prediction:
+    def before(self, model: DiffusionModel, state: Any, prediction: Prediction, t: float, s: float,
+               rng: Rng) -> Prediction:
         """The prediction after the model absorbed wishes and masks."""
         self.free = prediction.logits
         wanted = self._wishes(prediction.logits)
@@ -80,4 +81,5 @@ class Absorb:
     def satisfaction(self, steered: Tensor) -> dict[str, Tensor]:
         """Per controller, log-probability (B,) of its wish under the belief before the masks were applied."""
         probs = (steered if self.free is None else self.free).softmax(-1)
-        return {name: control.controller.log_prob(probs) for name, control in zip(self.names, self.controls, strict=True)}
+        named = zip(self.names, self.controls, strict=True)
+        return {name: control.controller.log_prob(probs) for name, control in named}

@@ -1,0 +1,53 @@
+"""Controls as they are written on the command line and in links: ``length=10-14``, ``label=food:Italian@2``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from controllers.base import MAX_NATS, Context, Controlled, Controller
+from diffusion.core.errors import StudioError, known_or_raise
+
+MAX_CONTROLS, MAX_CHARACTERS = 16, 4000
+_STRENGTH = re.compile(r"(.*)@\s*([+-]?[0-9][0-9.]{0,20})\s*", re.DOTALL)
+
+
+def parse_control(text: str, context: Context, known: Mapping[str, type[Controller]]) -> Controlled:
+    """The controller of one text ``slug=target`` or ``slug=target@strength``; only the first ``=`` parts.
+
+    Raises:
+        StudioError: the text is not of that form, or the control, its target or its strength is not possible.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise StudioError(f"A control has at most {MAX_CHARACTERS} characters; '{text[:30]}…' has {len(text)}. "
+                          f"Shorten it.")
+    slug, equals, target = text.partition("=")
+    slug = slug.strip()
+    kind = known[known_or_raise("control", slug[:60], known)]
+    if not equals or not target.strip():
+        raise StudioError(f"The control '{slug}' needs a target. Write it like {slug}={kind.example}.")
+    strength = _STRENGTH.fullmatch(target)
+    if strength is None:
+        return Controlled(kind.parse(target.strip(), context))
+    if not kind.has_strength:
+        raise StudioError(f"The control '{slug}' has no strength that could be set. Leave '@{strength[2]}' out.")
+    return Controlled(kind.parse(strength[1].strip(), context), _nats(strength[2]))
+
+
+def _nats(text: str) -> float:
+    """A strength in nats."""
+    value = float(text) if text.count(".") <= 1 else -1.0
+    if not 0 <= value <= MAX_NATS:
+        raise StudioError(f"The strength '@{text}' is not possible; choose 0 to {MAX_NATS:g} nats, like @2.")
+    return value
+
+
+def parse_all(texts: Sequence[str], context: Context, known: Mapping[str, type[Controller]]) -> list[Controlled]:
+    """The controllers of several texts, in their order.
+
+    Raises:
+        StudioError: there are too many, or one is not possible.
+    """
+    if len(texts) > MAX_CONTROLS:
+        raise StudioError(f"{len(texts)} controls are too many; give at most {MAX_CONTROLS}.")
+    return [parse_control(text, context, known) for text in texts]
