@@ -1,0 +1,195 @@
+"""An order: everything that a person chooses for a run, as plain values that fit into a link, a file or a command line.
+
+Imports nothing heavy, so that a command line can be read and a form be filled before torch is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+if TYPE_CHECKING:
+    from diffusion.core.errors import StudioError
+
+MAX_STEPS, MAX_SAMPLES, MAX_TEXT, MAX_CONTROLS = 2000, 64, 2000, 16
+MAX_SEED = 2**53 - MAX_SAMPLES                   # every seed of the run is a number that a browser holds exactly
+DEFAULT_TEMPERATURE = 1.0
+DEVICES = ("auto", "cpu", "cuda", "mps")
+SPEED_PATHS = ("auto", "fp32", "onednn", "bf16", "compiled")
+_RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, MAX_STEPS), "samples": (1, MAX_SAMPLES), "seed": (0, MAX_SEED),
+    "guidance_scale": (0, 20), "temperature": (0, 10), "clamp": (0, 1), "eta": (0, 1)}
+_TITLES = {"steps": "number of steps", "samples": "number of samples", "guidance_scale": "guidance scale"}
+_IN_LINK = {"controls": "control"}               # named once for each control: control=...&control=...
+
+
+def mistake(sentence: str) -> StudioError:
+    """A StudioError, imported when it is needed: importing it brings torch along."""
+    from diffusion.core.errors import StudioError
+
+    return StudioError(sentence)
+
+
+def brief(value: object) -> str:
+    """A value as it may stand in a sentence: quoted if it is text, never long."""
+    if isinstance(value, int) and value.bit_length() > 1000:     # Python does not print numbers of any length
+        return "with more than 300 digits"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run. Sample i uses the seed `seed + i`, so that each sample can be ordered again alone.
+
+    Attributes:
+        paper: slug of the paper.
+        sampler: slug of the sampler; empty for the paper's first.
+        guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
+        temperature: divides the logits of every belief; below 1 is sharper.
+        clamp: share of the steps, at the end, whose prediction is rounded to words.
+        eta: share of the ancestral noise that DDIM adds.
+        controls: as on the command line, ``length=12``.
+        compute: speed path; empty for the studio's own.
+    """
+
+    paper: str = "diffusion-lm"
+    sampler: str = ""
+    steps: int = 64
+    samples: int = 4
+    seed: int = 0
+    guidance_scale: float = 1.0
+    temperature: float = DEFAULT_TEMPERATURE
+    clamp: float = 0.0
+    eta: float = 0.0
+    strategy: str = "absorb"
+    controls: tuple[str, ...] = ()
+    compute: str = ""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each sample."""
+        return tuple(range(self.seed, self.seed + self.samples))
+
+    def check(self) -> None:
+        """Refuses what no run can start from, before any model is loaded.
+
+        Raises:
+            StudioError: a value is of another kind, out of range or too long; it is named with its rule.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "controls":
+                self._check_controls(value)
+            elif isinstance(field.default, str):
+                _check_text(f"The {field.name}", value)
+            else:
+                _check_number(field.name, value, whole=isinstance(field.default, int))
+
+    @staticmethod
+    def _check_controls(controls: object) -> None:
+        if not isinstance(controls, tuple):
+            raise mistake(f"The controls are a tuple of texts like 'length=12'; got {brief(controls)}.")
+        if len(controls) > MAX_CONTROLS:
+            raise mistake(f"{len(controls)} controls are too many; at most {MAX_CONTROLS} are possible.")
+        for control in controls:
+            _check_text("A control", control)
+            if not control.strip():
+                raise mistake("A control is empty; write it like length=12, or leave it out.")
+
+    # ---- as a dictionary, and as the query of a link
+
+    def to_dict(self) -> dict[str, Any]:
+        """The order as JSON values."""
+        return {**dataclasses.asdict(self), "controls": list(self.controls)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Order:
+        """The inverse of `to_dict`, checked; what is not named keeps its default.
+
+        Raises:
+            StudioError: a key is unknown, or a value is not possible.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [key for key in values if key not in known]
+        if unknown:
+            raise mistake(f"An order has no {brief(str(unknown[0]))}; it has {', '.join(known)}.")
+        given = dict(values)
+        if isinstance(given.get("controls"), list):
+            given["controls"] = tuple(given["controls"])
+        order = cls(**given)
+        order.check()
+        return order
+
+    def to_query(self) -> str:
+        """The order as the query of a link, without its question mark; empty texts are left out."""
+        values = dataclasses.asdict(self)
+        pairs = [(name, value) for name, value in values.items() if name != "controls" and value != ""]
+        return urlencode([*pairs, *((_IN_LINK["controls"], control) for control in self.controls)])
+
+    @classmethod
+    def from_query(cls, query: str | Mapping[str, Any]) -> Order:
+        """The order of a link: the text after its question mark, or its keys and values (a value may be a list).
+
+        Keys that begin with two underscores belong to Gradio (`__theme`) and are passed over.
+
+        Raises:
+            StudioError: a key is unknown or stands twice, or a value is not possible; it is named.
+        """
+        values: dict[str, Any] = {}
+        controls: list[str] = []
+        numbers = {field.name: type(field.default) for field in dataclasses.fields(cls) if field.name in _RANGES}
+        for key, text in _pairs(query):
+            if key.startswith("__"):
+                continue
+            if key == _IN_LINK["controls"]:
+                controls.append(text)
+            elif key in values:
+                raise mistake(f"The link names {brief(key)} twice; give it once.")
+            elif key == "controls":
+                raise mistake("The link has no 'controls'; name each control by itself, control=length%3D12.")
+            else:
+                values[key] = _number(key, text, numbers[key]) if key in numbers else text
+        return cls.from_dict({**values, "controls": controls})
+
+
+def _pairs(query: str | Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Keys and texts in order; starlette's mapping keeps repeated keys in `multi_items`, others as lists."""
+    if isinstance(query, str):
+        try:
+            return parse_qsl(query.removeprefix("?"), keep_blank_values=True, max_num_fields=100)
+        except ValueError as error:
+            raise mistake(f"The link cannot be read ({error}); copy it again.") from error
+    items = query.multi_items() if hasattr(query, "multi_items") else query.items()
+    return [(str(key), str(text)) for key, value in items
+            for text in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _number(name: str, text: str, kind: type) -> float:
+    try:
+        return kind(text)
+    except ValueError as error:
+        what = "a whole number" if kind is int else "a number"
+        raise mistake(f"The {_TITLES.get(name, name)} must be {what}; got {brief(text)}.") from error
+
+
+def _check_text(title: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise mistake(f"{title} must be text; got {brief(value)}.")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):   # how Python keeps bytes that are not UTF-8
+        raise mistake(f"{title} holds letters that are not UTF-8 ({brief(value)}). Write it again.")
+    if len(value) > MAX_TEXT:
+        raise mistake(f"{title} of {len(value)} characters is too long ({brief(value)}); {MAX_TEXT} are allowed.")
+
+
+def _check_number(name: str, value: object, whole: bool) -> None:
+    title, (low, high) = _TITLES.get(name, name), _RANGES[name]
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise mistake(f"The {title} must be {'a whole number' if whole else 'a number'}; got {brief(value)}.")
+    positive = name == "temperature"             # it divides, so 0 itself is not possible
+    if not low <= value <= high or (positive and value <= low):      # a NaN lies in no range
+        span = f"above {low} and at most {high}" if positive else f"{low} to {high}"
+        raise mistake(f"The {title} {brief(value)} is not possible; choose {span}.")
