@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from diffusion import samplers
+from diffusion.autoregressive import Autoregressive, LeftToRight
 from diffusion.core import checkpoint, loop
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.model import DiffusionModel
 from diffusion.core.strategy import Strategy
 from diffusion.core.trace import Trace
 from diffusion.core.types import Request, Step
-from diffusion.autoregressive import Autoregressive, LeftToRight
 from diffusion.diffusion_lm import DiffusionLM
 from diffusion.oracle import Oracle
-from diffusion import samplers
 
 PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, Autoregressive, Oracle)}
 
@@ -42,7 +42,7 @@ def stream(model: DiffusionModel, request: Request, strategy: Strategy | None = 
     Raises:
         StudioError: the request cannot be run; the sentence says why and what can.
     """
-    request = request.with_(sampler=request.sampler or model.samplers[0], length=request.length or model.length)
+    request = loop.resolved(model, request)
     known_or_raise("sampler", request.sampler, SAMPLERS)
     return loop.sample(model, SAMPLERS[request.sampler](request), request, strategy)
 
@@ -54,6 +54,7 @@ def generate(model: DiffusionModel, request: Request, strategy: Strategy | None 
     Raises:
         StudioError: the request cannot be run; the sentence says why and what can.
     """
-    about = {"paper": model.slug, "sampler": request.sampler or model.samplers[0], "steps": request.steps,
+    request = loop.resolved(model, request)
+    about = {"paper": model.slug, "sampler": request.sampler, "steps": request.steps, "temperature": request.temperature,
              "seeds": list(request.seeds), "words": list(model.vocab.words), **(info or {})}
     return Trace(about, running=stream(model, request, strategy))

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusion.core.checkpoint import config_from, fill, locate, read
+from diffusion.core.checkpoint import build, locate, read
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
@@ -92,10 +92,9 @@ def load_judge(name: str = LanguageModel.slug) -> LanguageModel:
     """
     opened = read(locate(name))
     if opened.slug != LanguageModel.slug:
-        raise StudioError(f"'{opened.folder}' holds a checkpoint of '{opened.slug}', not of a judge. What is compared must not "
-                          f"judge itself: give the folder of a checkpoint that was trained by a judge's recipe.")
-    judge = LanguageModel(config_from(Config, opened.config), opened.vocab, opened.labels)
-    fill(judge, opened)
+        raise StudioError(f"'{opened.folder}' holds a checkpoint of '{opened.slug}', not of a judge. What is compared "
+                          f"must not judge itself: give a checkpoint that was trained by a judge's recipe.")
+    judge = build(LanguageModel, Config, opened)
     judge.hash = opened.hash
     return judge
 
@@ -149,26 +148,27 @@ class Autoregressive(DiffusionModel):
 
     def predict(self, state: Prefix, t: float, request: Request) -> Prediction:
         """Written words are certain, the next has the network's distribution, of later ones nothing is known."""
-        label, scale = self.label_batch(request), request.guidance_scale
-        free, length = torch.zeros_like(label), request.length
-        both = scale not in (0, 1) and bool((label != 0).any())
-        tokens = state.tokens[:, : state.written]
-        if both:
-            tokens, label = tokens.repeat(2, 1), torch.cat([label, free])
-        elif scale == 0:
-            label = free
-        following = self.model.logits(tokens, label)[:, -1]                   # (B, V)
-        if both:
-            following = torch.lerp(*reversed(following.chunk(2)), scale)
+        written, length = state.written, request.length
         logits = torch.zeros(len(state.tokens), length, len(self.vocab), device=self.device)
         logits = logits.masked_fill(self.forbidden[:length], -torch.inf)
-        logits[:, state.written] = (following / request.temperature).masked_fill(
-            self.forbidden[min(state.written, length - 1)], -torch.inf)
-        certain = torch.full_like(logits[:, : state.written], -torch.inf)
-        logits[:, : state.written] = certain.scatter(2, state.tokens[:, : state.written, None], 0.0)
-        ended = (state.tokens[:, : state.written] == END).any(1)
-        self._grammar(logits, state.written, ended)
-        return Prediction(logits, logits, nfe=2 if both else 1)
+        certain = torch.full_like(logits[:, :written], -torch.inf)
+        logits[:, :written] = certain.scatter(2, state.tokens[:, :written, None], 0.0)
+        if written == length:                            # a whole text: nothing is left to ask
+            return Prediction(logits, logits, nfe=0)
+        following, nfe = self._following(state, request)
+        logits[:, written] = (following / request.temperature).masked_fill(self.forbidden[written], -torch.inf)
+        self._grammar(logits, written, (state.tokens[:, :written] == END).any(1))
+        return Prediction(logits, logits, nfe)
+
+    def _following(self, state: Prefix, request: Request) -> tuple[Tensor, int]:
+        """Logits (B, V) of the next word, free + scale (conditional - free), and the network evaluations they took."""
+        label, scale = self.label_batch(request), request.guidance_scale
+        free, tokens = torch.zeros_like(label), state.tokens[:, : state.written]
+        if scale in (0, 1) or not bool((label != 0).any()):
+            return self.model.logits(tokens, label if scale != 0 else free)[:, -1], 1
+        both = self.model.logits(tokens.repeat(2, 1), torch.cat([label, free]))[:, -1]
+        conditional, unconditional = both.chunk(2)
+        return torch.lerp(unconditional, conditional, scale), 2
 
     def _grammar(self, logits: Tensor, written: int, ended: Tensor) -> None:
         """PAD only after END, nothing but PAD after it, and END at the last position at the latest."""

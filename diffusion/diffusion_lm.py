@@ -25,14 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.core import schedules
-from diffusion.core.labels import LabelSet
 from diffusion.core.beliefs import most_likely_text
+from diffusion.core.labels import LabelSet
 from diffusion.core.model import GaussianModel
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.types import Gaussian, Prediction, Request
 from diffusion.core.vocab import PAD, Vocabulary
 from diffusion.nn.backbone import Backbone, BackboneConfig
-
 
 BOUND_START = 0.05       # time below which the likelihood bound leaves the word to the rounding head
 
@@ -86,17 +85,24 @@ class DiffusionLM(GaussianModel):
         outputs = len(vocab) if config.readout == "belief" else width
         self.network = Backbone(config.backbone, 2 * width if config.self_conditioning else width, outputs)
         self.bias = nn.Parameter(torch.zeros(len(vocab)))
+        self._table: tuple[tuple[int, int], Tensor] | None = None
         self.alpha_bar = schedules.alpha_bar(config.schedule)
         entry = torch.tensor(1 / config.entry_steps) if config.entry_steps else torch.tensor(0.0)
         self.entry_variance = float(1 - self.alpha_bar(entry)) if config.entry_steps else 0.0
-        self.register_buffer("forbidden", self.never(), persistent=False)
+        ruled_out = torch.zeros(self.never().shape).masked_fill(self.never(), -torch.inf)
+        self.register_buffer("ruled_out", ruled_out, persistent=False)
 
     def table(self) -> Tensor:
         """Embeddings E (V, D), of fixed norm where the config says so."""
         weight, scale = self.embedding.weight, self.config.embedding_scale
         if scale is None:
             return weight
-        return F.normalize(weight, dim=-1) * (scale * math.sqrt(weight.shape[1]))
+        if torch.is_grad_enabled():
+            return _of_norm(weight, scale)
+        key = (weight._version, weight.data_ptr())       # the same at every step of a run: computed once
+        if self._table is None or self._table[0] != key:
+            self._table = (key, _of_norm(weight, scale))
+        return self._table[1]
 
     # ---- the belief
 
@@ -125,32 +131,35 @@ class DiffusionLM(GaussianModel):
             label = torch.cat([label, free])
         elif scale == 0:
             label = free
-        repeat = (2, 1, 1) if both else (1, 1, 1)
-        time = torch.full((1,), t, device=state.x.device)        # one for all rows: the same bits alone or in a batch
-        logits, x0_hat = self.believe(state.x.repeat(repeat), state.x0_hat.repeat(repeat), time, label, table)
+        x, x0_hat = (state.x.repeat(2, 1, 1), state.x0_hat.repeat(2, 1, 1)) if both else (state.x, state.x0_hat)
+        time = torch.full((1,), t, device=x.device)      # one for all rows: the same bits alone or in a batch
+        logits, x0_hat = self.believe(x, x0_hat, time, label, table)
         if both:
             logits = torch.lerp(logits[batch:], logits[:batch], scale)
             x0_hat = x0_hat if x0_hat is None else torch.lerp(x0_hat[batch:], x0_hat[:batch], scale)
-        spoken = (logits / request.temperature).masked_fill(self.forbidden[: logits.shape[1]], float("-inf"))
+        spoken = logits if request.temperature == 1 else logits / request.temperature
+        spoken = spoken + self.ruled_out[: logits.shape[1]]
+        probs = spoken.softmax(-1)
         if x0_hat is None:
-            native = spoken.softmax(-1) @ table
+            native = probs @ table
         else:                                            # the mean moves as the belief did when words were ruled out
-            native = x0_hat + (spoken.softmax(-1) - logits.softmax(-1)) @ table
-        return Prediction(spoken, native, nfe=2 if both else 1)
+            native = x0_hat + (probs - logits.softmax(-1)) @ table
+        return Prediction(spoken, native, 2 if both else 1, probs)
 
     def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
-        """x0_hat moves by the change of the expected embedding: x0_hat += (p' - p) E."""
+        """x0_hat moves by the change of the expected embedding, x0_hat += (p' - p) E; it *is* p' E if read as a belief."""
         logits = prediction.logits + wanted
-        change = logits.softmax(-1) - prediction.logits.softmax(-1)          # (B, L, V)
-        return Prediction(logits, prediction.native + change @ self.table(), prediction.nfe)
+        probs = logits.softmax(-1)                                            # (B, L, V)
+        if self.config.readout == "belief":
+            native = probs @ self.table()
+        else:
+            native = prediction.native + (probs - prediction.logits.softmax(-1)) @ self.table()
+        return Prediction(logits, native, prediction.nfe, probs)
 
     def decode(self, state: Gaussian) -> Tensor:
         """Words (B, L) by the largest logit of the tied head."""
-        return (state.x @ self.table().T + self._rounding_bias()).argmax(-1)
-
-    def _rounding_bias(self) -> Tensor:
-        """The head's bias; with embeddings of one norm, the nearest word has the largest product without it."""
-        return self.bias if self.config.readout == "rounding" else torch.zeros_like(self.bias)
+        products = state.x @ self.table().T              # with embeddings of one norm, the nearest has the largest
+        return (products if self.config.readout == "belief" else products + self.bias).argmax(-1)
 
     def finish(self, state: Gaussian, prediction: Prediction) -> Tensor:
         """The most likely text under the last belief: words, one END, then PAD."""
@@ -171,7 +180,7 @@ class DiffusionLM(GaussianModel):
 
     def signal(self, t: float) -> Tensor:
         """alpha_bar at time t, ()."""
-        return self.alpha_bar(torch.tensor(t, dtype=torch.float64)).float()
+        return schedules.at(self.config.schedule, t)
 
     def clamp(self, x0_hat: Tensor) -> Tensor:
         """The nearest embedding to each vector, by Euclidean distance; the paper's clamping trick."""
@@ -257,6 +266,11 @@ class DiffusionLM(GaussianModel):
             logits, own = self.believe(x, x0_hat, t, label, table)
             x0_hat = logits.softmax(-1) @ table if own is None else own
         return logits, x0_hat
+
+
+def _of_norm(weight: Tensor, scale: float) -> Tensor:
+    """Rows of a table brought to root mean square `scale`."""
+    return F.normalize(weight, dim=-1) * (scale * math.sqrt(weight.shape[1]))
 
 
 def _cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:

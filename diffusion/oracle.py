@@ -5,7 +5,7 @@ Belief:   p(k | x_t) = p(k) exp(-|x_t - sqrt(alpha_bar) E[w^k]|^2 / (2 (1 - alph
           p(w at l | x_t) = sum of p(k | x_t) over the sentences that have w at l,   x0_hat = E[x_0 | x_t]
 
 It is Diffusion-LM with the network replaced by Bayes' rule. Any error that is left in its samples is the sampler's, so
-samplers are tested with it; papers with other states take `sentence_beliefs` in place of their network for the same test.
+samplers are tested with it; papers with other states take `sentence_beliefs` in place of their network for the same.
 """
 
 from __future__ import annotations
@@ -40,13 +40,18 @@ class Sentence:
 
 CORPUS = (
     Sentence(8, "name[Blue Fig], food[French]", "Blue Fig serves French food ."),
-    Sentence(6, "name[Blue Fig], food[Italian], priceRange[cheap], area[riverside]",
-             "Blue Fig serves cheap Italian food by the river ."),
+    Sentence(
+        6,
+        "name[Blue Fig], food[Italian], priceRange[cheap], area[riverside]",
+        "Blue Fig serves cheap Italian food by the river .",
+    ),
     Sentence(5, "name[Green Door], eatType[pub], area[riverside]", "Green Door is a pub by the river ."),
     Sentence(4, "name[Green Door], eatType[pub], area[city centre]", "Green Door is a pub in the city centre ."),
     Sentence(3, "name[Harbour], food[Italian], familyFriendly[yes]", "Families like the Italian food at Harbour ."),
     Sentence(3, "name[Harbour], familyFriendly[no]", "Harbour is not for families ."),
-    Sentence(2, "food[French], eatType[pub], priceRange[cheap], area[riverside]", "Try the cheap French pub by the river ."),
+    Sentence(
+        2, "food[French], eatType[pub], priceRange[cheap], area[riverside]", "Try the cheap French pub by the river ."
+    ),
     Sentence(1, "eatType[pub], priceRange[cheap], area[city centre]", "The pub in the city centre is cheap ."),
 )
 
@@ -62,8 +67,9 @@ class Config:
 
 
 class Oracle(GaussianModel):
-    """Knows eight sentences and nothing else, and therefore needs no network: Bayes' rule gives its beliefs exactly. Watch how
-    a text is decided here, and what a sampler gets wrong when it takes too few steps; no training is to blame."""
+    """Knows eight sentences and nothing else, and therefore needs no network: Bayes' rule gives its beliefs exactly.
+    Watch how a text is decided here, and what a sampler gets wrong when it takes too few steps; no training is to
+    blame."""
 
     slug: ClassVar[str] = "oracle"
     title: ClassVar[str] = "Oracle (exact beliefs)"
@@ -75,20 +81,24 @@ class Oracle(GaussianModel):
     says: Tensor             # (K, S) their labels
     log_prior: Tensor        # (K,)
     embedding: Tensor        # (V, D)
-    holds: Tensor            # (K, L, V) true where sentence k has the word v at position l
+    same: Tensor             # (L, K, K) true where two sentences have the same word
+    first: Tensor            # (L, V) the first sentence that has the word there; K where none has
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
         super().__init__(config, vocab, labels)
         self.length = config.length
         self.alpha_bar = schedules.alpha_bar(config.schedule)
         tokens = torch.stack([_row(vocab, sentence.text, config.length) for sentence in CORPUS])
-        weight = torch.randn(len(vocab), config.embedding_width, generator=torch.Generator().manual_seed(config.embedding_seed))
+        weight = torch.randn(
+            len(vocab), config.embedding_width, generator=torch.Generator().manual_seed(config.embedding_seed)
+        )
         constants = {
             "tokens": tokens,
             "says": torch.stack([labels.encode(parse_meaning(sentence.meaning)) for sentence in CORPUS]),
             "log_prior": torch.tensor([sentence.share for sentence in CORPUS]).log().log_softmax(0),
             "embedding": F.normalize(weight, dim=-1) * math.sqrt(config.embedding_width),
-            "holds": F.one_hot(tokens, len(vocab)).bool(),
+            "same": tokens.T[:, :, None] == tokens.T[:, None],
+            "first": _first_holders(tokens, len(vocab)),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
@@ -118,9 +128,11 @@ class Oracle(GaussianModel):
         fitting = ((label[:, None] == UNKNOWN) | (label[:, None] == self.says)).all(-1)
         for row in (~fitting.any(1)).nonzero()[:1, 0]:
             told = ", ".join(f"{slot}: {value}" for slot, value in self.labels.decode(label[row]).items())
-            known = "; ".join(sentence.meaning for sentence in CORPUS)
-            raise StudioError(f"None of the oracle's {len(CORPUS)} sentences says {told}. "
-                              f"Leave slots unknown, or choose from what one sentence says: {known}.")
+            nearest = CORPUS[int(((label[row] == self.says) & (label[row] != UNKNOWN)).sum(-1).argmax())]
+            raise StudioError(
+                f"None of the oracle's {len(CORPUS)} sentences says {told}. The nearest says {nearest.meaning}; "
+                f"leave the slots that it does not fit unknown."
+            )
         return fitting
 
     def sentence_log_probs(self, log_likelihood: Tensor, label: Tensor | None = None) -> Tensor:
@@ -143,9 +155,10 @@ class Oracle(GaussianModel):
             StudioError: no sentence fits the label (B, S).
         """
         log_probs = self.sentence_log_probs(log_likelihood, label).clamp(min=-1e30)          # finite: gradients stay so
-        having = log_probs[:, :, None, None].expand(-1, -1, *self.holds.shape[1:]).masked_fill(~self.holds, -2e30)
-        beliefs = having.logsumexp(1)                                                        # (B, L, V)
-        return beliefs.masked_fill(beliefs <= -1e29, -torch.inf)
+        sharing = log_probs[:, None, None].masked_fill(~self.same, -2e30)                    # (B, L, K, K)
+        of_word = sharing.logsumexp(-1)                                                      # (B, L, K)
+        of_word = F.pad(of_word.masked_fill(of_word < -1e29, -torch.inf), (0, 1), value=-torch.inf)
+        return of_word.gather(-1, self.first.expand(len(of_word), -1, -1))                   # (B, L, V)
 
     def log_likelihood(self, x: Tensor, t: float | Tensor) -> Tensor:
         """log p(x_t | k) up to a constant, (B, L, D) -> (B, K); t is one time or (B,) times."""
@@ -163,29 +176,33 @@ class Oracle(GaussianModel):
             StudioError: no sentence fits the label, or the request has another length than the sentences.
         """
         if request.length != self.length:
-            raise StudioError(f"The oracle's sentences have {self.length} positions, PAD included; {request.length} were asked for. "
-                              f"Ask for {self.length}.")
+            raise StudioError(
+                f"The oracle's sentences have {self.length} positions, PAD included; {request.length} were asked for. "
+                f"Ask for {self.length}."
+            )
         label, scale, likelihood = self.label_batch(request), request.guidance_scale, self.log_likelihood(state.x, t)
         conditional = self.sentence_beliefs(likelihood, label if scale != 0 else None)
         both = scale not in (0, 1) and bool((label != UNKNOWN).any())
         logits = conditional
-        if both:                                         # what the label rules out stays ruled out at every scale above 0
+        if both:  # what the label rules out stays ruled out at every scale above 0
             possible = conditional > -torch.inf
             free = torch.where(possible, self.sentence_beliefs(likelihood), conditional)
             logits = torch.where(possible, torch.lerp(free, conditional, scale), conditional)
         logits = logits / request.temperature
-        return Prediction(logits, logits.softmax(-1) @ self.embedding, nfe=2 if both else 1)
+        probs = logits.softmax(-1)
+        return Prediction(logits, probs @ self.embedding, 2 if both else 1, probs)
 
     def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
         """x0_hat moves by the change of the expected embedding, as in Diffusion-LM.
 
-        Where a mask leaves no word that any sentence has there, the words it leaves share the belief by their wishes alone.
+        Where a mask leaves no word that any sentence has there, the words it leaves share the belief by their wishes.
         """
         logits = prediction.logits + wanted
         stuck = torch.isneginf(logits).all(-1, keepdim=True)
         logits = torch.where(stuck, wanted.masked_fill(self.forbidden, -torch.inf), logits)
-        change = logits.softmax(-1) - prediction.logits.softmax(-1)                          # (B, L, V)
-        return Prediction(logits, prediction.native + change @ self.embedding, prediction.nfe)
+        probs = logits.softmax(-1)                                                           # (B, L, V)
+        native = prediction.native + (probs - prediction.logits.softmax(-1)) @ self.embedding
+        return Prediction(logits, native, prediction.nfe, probs)
 
     def decode(self, state: Gaussian) -> Tensor:
         """The nearest word to each vector, (B, L)."""
@@ -214,7 +231,7 @@ class Oracle(GaussianModel):
         return Gaussian(signal.sqrt() * x0 + (1 - signal).sqrt() * rng.normal(*x0.shape[1:]), torch.zeros_like(x0))
 
     def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:
-        """Cross-entropy of the exact belief at a random time, nats a position, (B,): what no network can go below on average.
+        """Cross-entropy of the exact belief at a random time, nats a position, (B,): on average no network has less.
 
         Infinite for a text that is not in the corpus.
         """
@@ -225,7 +242,7 @@ class Oracle(GaussianModel):
         return -logits.gather(-1, tokens[..., None]).squeeze(-1).mean(1)
 
     def bound(self, tokens: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
-        """The negative log-likelihood itself, (B,) nats: -log p(text | label); infinite for a text not in the corpus."""
+        """The negative log-likelihood itself, (B,) nats: -log p(text | label); infinite for other texts."""
         log_probs = self.sentence_log_probs(torch.zeros_like(self.log_prior).expand(len(tokens), -1), label)
         same = (tokens[:, None] == self.tokens).all(-1)                                      # (B, K)
         return -log_probs.masked_fill(~same, -torch.inf).logsumexp(-1)
@@ -241,3 +258,11 @@ def _row(vocab: Vocabulary, text: str, length: int) -> Tensor:
     if row is None:
         raise StudioError(f"The oracle's sentence {text!r} does not fit into {length} positions. Use a greater length.")
     return row
+
+
+def _first_holders(tokens: Tensor, words: int) -> Tensor:
+    """For each position and word the first of the sentences (K, L) that has it there, (L, V); K where none has."""
+    first = torch.full((tokens.shape[1], words), len(tokens))
+    for index in reversed(range(len(tokens))):
+        first[range(tokens.shape[1]), tokens[index]] = index
+    return first

@@ -11,6 +11,7 @@ import hashlib
 import json
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from diffusion.core import model_card
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
 from diffusion.core.vocab import Vocabulary
 
 BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
 WEIGHTS, CONFIG, VOCAB, LABELS, CARD = "model.safetensors", "config.json", "vocab.json", "labels.json", "card.json"
+README = "README.md"
 FORMAT = 1
+Model = typing.TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,9 @@ def locate(name: str, revision: str | None = None) -> Path:
     Raises:
         StudioError: it is none of them, or the Hub cannot be reached.
     """
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return Path(name)
-    if (BUNDLED / name).is_dir():
+    if name and (BUNDLED / name).is_dir():
         return BUNDLED / name
     if name.count("/") != 1 or Path(name).is_absolute() or name.startswith("."):
         bundled = sorted(path.name for path in BUNDLED.glob("*") if path.is_dir())
@@ -81,14 +85,16 @@ def read(folder: Path) -> Checkpoint:
         raise StudioError(f"'{folder / CONFIG}' is not a checkpoint of format {FORMAT} "
                           f"({'lacks ' + ', '.join(sorted(missing)) if missing else info['format']}).")
     vocab, labels = Vocabulary.load(folder / VOCAB), LabelSet.load(folder / LABELS)
-    for kind, found, told in (("vocabulary", vocab.fingerprint, info["vocab"]), ("labels", labels.fingerprint, info["labels"])):
-        if found != told:
-            raise StudioError(f"The {kind} in '{folder}' has the fingerprint {found}, but its {CONFIG} was written for {told}. "
-                              f"Take both files from the same checkpoint.")
+    for kind, file, part, told in (("vocabulary", VOCAB, vocab, info["vocab"]),
+                                   ("labels", LABELS, labels, info["labels"])):
+        if part.fingerprint != told:
+            raise StudioError(f"The {kind} in '{folder / file}' has the fingerprint {part.fingerprint}, but {CONFIG} "
+                              f"was written for {told}. Take both files from the same checkpoint.")
     try:
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
-        raise StudioError(f"'{folder / WEIGHTS}' is truncated or not a safetensors file ({error}). Fetch it again.") from error
+        raise StudioError(f"'{folder / WEIGHTS}' is truncated or not a safetensors file ({error}). "
+                          f"Fetch it again.") from error
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:12]
     card = _json(folder / CARD) if (folder / CARD).is_file() else {}
     return Checkpoint(folder, info["model"], info["config"], vocab, labels, card, weights, digest)
@@ -129,24 +135,57 @@ def fill(model: nn.Module, checkpoint: Checkpoint) -> None:
                           f"Its {CONFIG} and its weights belong to different models.")
     for name, tensor in checkpoint.weights.items():
         if tensor.shape != own[name].shape:
-            raise StudioError(f"'{path}' holds '{name}' of shape {tuple(tensor.shape)}; the model's is {tuple(own[name].shape)}.")
+            raise StudioError(f"'{path}' holds '{name}' of shape {tuple(tensor.shape)}, but the model that {CONFIG} "
+                              f"describes has {tuple(own[name].shape)}. Take both files from the same checkpoint.")
     for name, tensor in checkpoint.weights.items():
         own[name].copy_(tensor)
     model.eval()
 
 
-def write(folder: Path, slug: str, config: Any, vocab: Vocabulary, labels: LabelSet, weights: dict[str, Tensor],
-          card: dict[str, Any]) -> None:
-    """Writes a checkpoint folder, weights in bf16."""
+def build(kind: Callable[[Any, Vocabulary, LabelSet], Model], config_type: type, checkpoint: Checkpoint) -> Model:
+    """The model of an opened checkpoint, in fp32 and ready to be used.
+
+    Args:
+        kind: what makes it of a configuration, words and labels.
+
+    Raises:
+        StudioError: the configuration makes no sense, or the weights do not fit it.
+    """
+    path = checkpoint.folder / CONFIG
+    try:
+        model = kind(config_from(config_type, checkpoint.config), checkpoint.vocab, checkpoint.labels)
+    except StudioError as error:
+        raise StudioError(f"'{path}': {error}") from error
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise StudioError(f"'{path}' describes no model that could be built ({why}). "
+                          f"Take it from the checkpoint that the weights are of.") from error
+    fill(model, checkpoint)
+    return model
+
+
+class Writable(typing.Protocol):
+    """What a checkpoint tells of a model besides its weights."""
+
+    slug: str
+    config: Any
+    vocab: Vocabulary
+    labels: LabelSet
+
+
+def write(folder: Path, model: Writable, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Writes a checkpoint folder, weights in bf16, with the card also as a README.md for the Hub."""
+    vocab, labels = model.vocab, model.labels
     folder.mkdir(parents=True, exist_ok=True)
-    info = {"format": FORMAT, "model": slug, "config": dataclasses.asdict(config), "vocab": vocab.fingerprint,
-            "labels": labels.fingerprint}
+    info = {"format": FORMAT, "model": model.slug, "config": dataclasses.asdict(model.config),
+            "vocab": vocab.fingerprint, "labels": labels.fingerprint}
     save_file({name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in weights.items()},
               folder / WEIGHTS, metadata={"format": "pt"})
     for name, value in ((CONFIG, info), (CARD, card)):
         (folder / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / VOCAB).write_text(vocab.to_json(), encoding="utf-8")
     (folder / LABELS).write_text(labels.to_json(), encoding="utf-8")
+    (folder / README).write_text(model_card.render(model.slug, len(vocab), labels.slots, card), encoding="utf-8")
 
 
 def config_from(kind: type, values: dict[str, Any]) -> Any:
@@ -158,8 +197,8 @@ def config_from(kind: type, values: dict[str, Any]) -> Any:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise StudioError(f"The configuration has a field '{unknown[0]}' that this version of {kind.__module__} does not know. "
-                          f"Update the project, or take a checkpoint of this version.")
+        raise StudioError(f"The configuration has a field '{unknown[0]}' that this version of {kind.__module__} does "
+                          f"not know. Update the project, or take a checkpoint of this version.")
     restored = {}
     for name, value in values.items():
         hint = hints[name]

@@ -17,6 +17,12 @@ from diffusion.core.types import Request, Step
 MAX_STEPS, MAX_SAMPLES = 2000, 256
 
 
+def resolved(model: DiffusionModel, request: Request) -> Request:
+    """The request with what it left open filled in: the paper's first sampler, length and default temperature."""
+    return request.with_(sampler=request.sampler or model.samplers[0], length=request.length or model.length,
+                         temperature=model.temperature if request.temperature is None else request.temperature)
+
+
 def check(model: DiffusionModel, request: Request) -> None:
     """Refuses a request that no run should start from.
 
@@ -34,7 +40,7 @@ def check(model: DiffusionModel, request: Request) -> None:
     if request.sampler not in model.samplers:
         raise StudioError(f"The sampler '{request.sampler}' does not fit {model.title}, whose samplers are "
                           f"{', '.join(model.samplers)}.")
-    if not 0 < request.temperature <= 10:
+    if request.temperature is not None and not 0 < request.temperature <= 10:
         raise StudioError(f"The temperature {request.temperature} is not possible; choose above 0 and at most 10.")
     if not 0 <= request.guidance_scale <= 20:
         raise StudioError(f"The guidance scale {request.guidance_scale} is not possible; choose 0 to 20.")
@@ -51,6 +57,7 @@ def sample(model: DiffusionModel, sampler: Sampler, request: Request, strategy: 
     """
     if strategy is not None:
         request = strategy.request(request)
+    request = resolved(model, request)
     check(model, request)
     if strategy is not None:
         strategy.begin(model, request)
@@ -67,6 +74,6 @@ def sample(model: DiffusionModel, sampler: Sampler, request: Request, strategy: 
         nfe += steered.nfe
         yield Step(
             index=index, steps=len(times) - 1, t=t, s=s, free=free.logits, steered=steered.logits, state=state,
-            ids=model.finish(state, steered) if last else steered.logits.argmax(-1), nfe=nfe,
-            seconds=time.perf_counter() - began,
+            nfe=nfe, seconds=time.perf_counter() - began, probs=steered.probs,
+            text=model.finish(state, steered) if last else None,
             satisfaction={} if strategy is None else strategy.satisfaction(steered.logits))

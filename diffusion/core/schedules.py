@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -45,6 +46,12 @@ def alpha_bar(name: str) -> Callable[[Tensor], Tensor]:
         StudioError: there is no such schedule.
     """
     return GAUSSIAN[known_or_raise("noise schedule", name, GAUSSIAN)]
+
+
+@lru_cache(maxsize=8192)
+def at(name: str, t: float) -> Tensor:
+    """alpha_bar of a Gaussian schedule at one time, () in fp32, computed once in float64: a run asks for it at every step."""
+    return alpha_bar(name)(torch.tensor(t, dtype=torch.float64)).float()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,12 @@ class Frame:
     @classmethod
     def of(cls, step: Step) -> Frame:
         """The frame of a step."""
-        log_probs = torch.log_softmax(step.steered, -1)
-        probs = log_probs.exp()
+        probs = step.steered.softmax(-1) if step.probs is None else step.probs
         top = torch.topk(probs, min(TOP, probs.shape[-1]), -1)
-        entropy = torch.special.entr(probs).sum(-1)
+        entropy = -torch.linalg.vecdot(probs, probs.clamp(min=1e-30).log())
         moved = pressure(step.free, step.steered)
-        return cls(step.index, step.t, step.s, _numpy(step.ids, "<i2"), _numpy(top.indices, "<i2"), _numpy(top.values, "<f2"),
+        ids = top.indices[..., 0] if step.text is None else step.text
+        return cls(step.index, step.t, step.s, _numpy(ids, "<i2"), _numpy(top.indices, "<i2"), _numpy(top.values, "<f2"),
                    _numpy(entropy, "<f2"), _numpy(moved, "<f2"),
                    {name: value.exp().tolist() for name, value in step.satisfaction.items()}, step.nfe, step.seconds)
 

@@ -21,11 +21,13 @@ class Prediction:
         logits: belief about x0, (B, L, V).
         native: what this paper's own update consumes; for embedding diffusion x0_hat, (B, L, D).
         nfe: network evaluations that this prediction took.
+        probs: softmax of the logits, where the paper has computed it anyway.
     """
 
     logits: Tensor
     native: Tensor
     nfe: int = 1
+    probs: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Request:
         words: fewest and most words, where a controller asked for it; infills choose the sizes of their blanks by it.
         label: (S,) or (B, S) slot value ids; None leaves every slot unknown.
         guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
-        temperature: divides the logits of every belief; below 1 is sharper.
+        temperature: divides the logits of every belief, below 1 is sharper; None for the paper's own default.
         clamp: share of the steps, at the end, whose prediction is rounded to the nearest word (Diffusion-LM).
         eta: share of the ancestral noise that DDIM adds.
     """
@@ -51,7 +53,7 @@ class Request:
     label: Tensor | None = None
     guidance_scale: float = 1.0
     strategy: str = "absorb"
-    temperature: float = 1.0
+    temperature: float | None = None
     clamp: float = 0.0
     eta: float = 0.0
     words: tuple[int, int] | None = None
@@ -95,7 +97,8 @@ class Step:
     Attributes:
         index: position in the loop, 0 first; `steps` is the number of steps.
         free, steered: logits (B, L, V) of the belief before and after the controllers.
-        ids: (B, L) what the text would be if it ended here; after the last step, the text.
+        probs: softmax of `steered`, where it was computed anyway.
+        text: (B, L) the finished text; None before the last step.
         satisfaction: per controller, its log-probability of success under the steered belief, (B,).
         seconds: since the loop began.
     """
@@ -107,10 +110,16 @@ class Step:
     free: Tensor
     steered: Tensor
     state: Any
-    ids: Tensor
     nfe: int
     seconds: float
+    probs: Tensor | None = None
+    text: Tensor | None = None
     satisfaction: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> Tensor:
+        """(B, L) the most likely word at each position; after the last step, the text."""
+        return self.steered.argmax(-1) if self.text is None else self.text
 
 
 def entropy(logits: Tensor) -> Tensor:

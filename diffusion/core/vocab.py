@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,14 +24,20 @@ if TYPE_CHECKING:
 
 PAD, END, UNK = 0, 1, 2
 SPECIALS = ("[PAD]", "[END]", "[UNK]")
-_WORD = re.compile(r"\w+|[^\w\s]")
+_NORMAL = normalizers.NFC()
+_WORD = pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), "removed", invert=True)
 _CURRENCY = "£$€"
 _CLITICS = {"s", "t", "re", "ve", "ll", "d", "m", "S", "T"}
 
 
 def split(text: str) -> list[str]:
-    """Words and punctuation marks of natural or tokenised text, in order."""
-    return _WORD.findall(unicodedata.normalize("NFC", text))
+    """Words and punctuation marks of natural or tokenised text, in order.
+
+    By the tokenizers library, so that it and transformers agree with us on every character: Python's own regular
+    expressions differ on combining marks and control characters.
+    """
+    readable = text.encode("utf-8", "replace").decode("utf-8")          # a lone surrogate is no character
+    return [word for word, _ in _WORD.pre_tokenize_str(_NORMAL.normalize_str(readable))]
 
 
 def detokenise(words: Sequence[str]) -> str:
@@ -92,8 +96,7 @@ class Vocabulary:
 
     def _tokenizer(self) -> Tokenizer:
         tokenizer = Tokenizer(models.WordLevel(self.ids, unk_token=SPECIALS[UNK]))
-        tokenizer.normalizer = normalizers.NFC()
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), "removed", invert=True)
+        tokenizer.normalizer, tokenizer.pre_tokenizer = _NORMAL, _WORD
         return tokenizer
 
     def __len__(self) -> int:
@@ -101,7 +104,7 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """Word ids of natural or tokenised text, without END and PAD; unknown words become UNK."""
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        return [self.ids.get(word, UNK) for word in split(text)]
 
     def row(self, text: str, length: int) -> Tensor | None:
         """Ids ``(length,)`` of text, END, PAD...; None when it does not fit: rows are left out, never cut."""

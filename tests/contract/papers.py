@@ -1,0 +1,52 @@
+"""What the contract tests of papers share: tiny models, requests, texts and states for them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffusion.core.rng import Rng
+from diffusion.core.types import Prediction, Request
+from diffusion.core.vocab import END, PAD
+from tests.tiny import NAMES, kind_of, tiny_model
+
+PAIRS = [(name, sampler) for name in NAMES for sampler in kind_of(name).samplers]
+WITH_WEIGHTS = [name for name in NAMES if not kind_of(name).weightless]
+SEEDS, STEPS = (4, 8, 15, 16, 23), 6
+
+model = cache(tiny_model)
+
+
+def ask(name: str, seeds: tuple[int, ...] = SEEDS, **options: Any) -> Request:
+    """A request that fits the model and leaves nothing open."""
+    return Request(**{"length": model(name).length, "seeds": seeds, "steps": STEPS, "temperature": 1.0, **options})
+
+
+def told(name: str) -> Tensor:
+    """A label with one slot told: a value of the first slot."""
+    labels = model(name).labels
+    slot, values = next(iter(labels.slots.items()))
+    return labels.encode({slot: values[0]}, rest=0)
+
+
+def text_rows(name: str, count: int = 5) -> Tensor:
+    """Texts (count, L) that the model knows: the oracle's own sentences, any words for the others."""
+    paper = model(name)
+    if name == "oracle":
+        return paper.tokens[:count]
+    rows = [[3 + (7 * row + 5 * place) % (len(paper.vocab) - 3) for place in range(2 + row)] for row in range(count)]
+    return torch.tensor([[*words, END, *[PAD] * (paper.length - len(words) - 1)] for words in rows])
+
+
+def halfway(name: str, t: float = 0.6) -> Any:
+    """A state at time t, of texts."""
+    return model(name).noise(text_rows(name), t, Rng(SEEDS))
+
+
+def believe(name: str, **options: Any) -> Prediction:
+    """The belief about such a state."""
+    with torch.no_grad():
+        return model(name).predict(halfway(name), 0.6, ask(name, **options))
