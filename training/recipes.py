@@ -49,12 +49,13 @@ RECIPES: dict[str, Recipe] = {
     "diffusion-lm-e2e": Recipe("diffusion-lm", diffusion_lm.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999),
     "diffusion-lm-e2e-paper": Recipe("diffusion-lm", diffusion_lm.Config.paper(_E2E), steps=200_000, lr=1e-4,
                                      warmup=0, weight_decay=0.0, ema=0.9999, short=None),
-    "ar-e2e-small": Recipe("ar", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=6_000, lr=1e-3, short=None),
+    "ar-e2e-small": Recipe("ar", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=6_000, lr=1e-3,
+                           short=None),
     "ar-e2e": Recipe("ar", autoregressive.Config(width=256, layers=6), steps=20_000, batch=256, lr=1e-3, short=None),
-    "judge-e2e-small": Recipe("judge", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=5_000, lr=1e-3, short=None,
-                              rows="half", seed=2),
-    "judge-e2e": Recipe("judge", autoregressive.Config(width=256, layers=6), steps=12_000, batch=256, lr=1e-3, short=None,
-                        rows="half", seed=2),
+    "judge-e2e-small": Recipe("judge", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=2_200, lr=1e-3,
+                              short=None, rows="half", seed=2),
+    "judge-e2e": Recipe("judge", autoregressive.Config(width=256, layers=6), steps=12_000, batch=256, lr=1e-3,
+                        short=None, rows="half", seed=2),
 }
 
 

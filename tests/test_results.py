@@ -1,0 +1,144 @@
+"""Every number that is shown was measured: result files name what made them, and the README is drawn from them."""
+
+import json
+import re
+
+import pytest
+
+from controllers.linguistics.slot_matcher import FINGERPRINT
+from diffusion.core.checkpoint import BUNDLED, WEIGHTS
+from diffusion.core.errors import StudioError
+from training.results import (
+    ROOT,
+    Bar,
+    Result,
+    Table,
+    bars,
+    command_line,
+    drawn,
+    fingerprint,
+    load_all,
+    round_off,
+    section,
+)
+
+NEEDED = {"what", "paper", "command", "commit", "seeds", "device", "machine", "torch", "path", "checkpoints", "matcher",
+          "judge", "data", "tables"}
+README = ROOT / "README.md"
+
+
+def objections(result: dict, shipped: dict[str, str]) -> list[str]:
+    """What a result file lacks, or says about checkpoints that are not those that ship."""
+    missing = [f"lacks '{name}'" for name in sorted(NEEDED - set(result))]
+    if missing:
+        return missing
+    wrong = [f"was measured on '{slug}' {found}, but {shipped.get(slug, 'none')} ships"
+             for slug, found in result["checkpoints"].items() if shipped.get(slug) != found]
+    wrong += ["names no commit"] if result["commit"] in {"", "unknown"} else []
+    wrong += ["names a folder of one machine"] if re.search(r"(?<!\S)/\w", result["command"]) else []
+    wrong += ["was judged by another slot matcher"] if result["matcher"] != FINGERPRINT else []
+    return wrong + (["names another judge"] if result["judge"] != result["checkpoints"].get("judge") else [])
+
+
+def shipped() -> dict[str, str]:
+    """Hash of each bundled checkpoint by slug."""
+    return {path.parent.name: fingerprint(path) for path in BUNDLED.glob(f"*/{WEIGHTS}")}
+
+
+def example(**changes) -> dict:
+    table = Table.of("Texts", [{"sampler": "ddim", "perplexity": 6.54321}])
+    checkpoints = {"diffusion-lm": "abc", "judge": "def"}
+    made = Result("quality, free", "diffusion-lm", command_line(["quality"]), {"samples": "0-3"}, "cpu: a processor",
+                  "fp32", checkpoints, [table])
+    return {**made.to_dict(), "commit": "1234567", **changes}
+
+
+# ---- what ships
+
+
+def test_shipped_results_name_their_origin_and_the_shipped_checkpoints():
+    found = shipped()
+    broken = {name: wrong for name, result in load_all().items() if (wrong := objections(result, found))}
+    assert not broken
+
+
+def test_every_shipped_checkpoint_has_been_measured():
+    measured = {slug for result in load_all().values() for slug in result["checkpoints"]}
+    assert set(shipped()) <= measured
+
+
+def test_results_in_the_readme_are_those_in_the_files():
+    text = README.read_text(encoding="utf-8")
+    assert text == drawn(text, load_all()), "README.md is out of date: python -m training evaluate readme"
+
+
+# ---- the checks themselves
+
+
+def test_whole_result_of_shipped_checkpoints_raises_no_objection():
+    assert objections(example(), {"diffusion-lm": "abc", "judge": "def"}) == []
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_result_without_a_field_is_found(name):
+    result = example()
+    del result[name]
+    assert objections(result, {"diffusion-lm": "abc", "judge": "def"}) == [f"lacks '{name}'"]
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({"checkpoints": {"diffusion-lm": "xyz", "judge": "def"}}, "'diffusion-lm' xyz, but abc ships"),
+    ({"checkpoints": {"diffusion-lm": "untrained", "judge": "def"}}, "untrained"),
+    ({"commit": "unknown"}, "no commit"),
+    ({"command": "python -m training evaluate quality --data /somewhere/e2e"}, "folder of one machine"),
+    ({"matcher": "000"}, "slot matcher"),
+    ({"judge": "abc"}, "another judge"),
+])  # fmt: skip
+def test_planted_fault_in_a_result_is_found(changes, why):
+    found = objections(example(**changes), {"diffusion-lm": "abc", "judge": "def"})
+    assert len(found) == 1
+    assert why in found[0]
+
+
+def test_a_number_changed_by_hand_in_the_readme_is_found():
+    results = {"free": example()}
+    text = drawn("Before <!-- results -->\nold\n<!-- /results --> after", results)
+    assert text.startswith("Before <!-- results -->")
+    assert text.endswith("<!-- /results --> after")
+    assert "6.543" in text
+    assert drawn(text, results) == text
+    changed = text.replace("6.543", "5.543")
+    assert drawn(changed, results) == text != changed
+
+
+def test_every_number_in_the_tables_of_the_readme_stands_in_a_result_file():
+    row = {"sampler": "ddim", "perplexity": 6.54321, "verbatim %": 0.0, "steps": 64, "low": 1.23456e-5, "high": 12345.6}
+    result = example(tables=[{"caption": "Texts", "rows": Table.of("", [row]).rows, "show": list(row)}])
+    cells = re.findall(r"^\| ddim \|(.*)\|$", section({"free": result}), re.MULTILINE)[0].split("|")
+    stored = json.loads(json.dumps(result))["tables"][0]["rows"][0]
+    stored = {float(value) for value in stored.values() if value != "ddim"}
+    assert {float(cell) for cell in cells} == stored
+
+
+@pytest.mark.parametrize("text", ["none", "<!-- results -->", "<!-- /results --> <!-- results -->",
+                                  "<!-- results --> <!-- results --> <!-- /results -->"])
+def test_readme_without_its_markers_is_refused(text):
+    with pytest.raises(StudioError, match="once each"):
+        drawn(text, {})
+
+
+def test_bars_are_met_at_their_limits_and_missed_beyond():
+    table = bars(Bar("a", 1.6, 0.8, 1.6), Bar("b", 0.79, 0.8, 1.6), Bar("c", 90.0, low=90), Bar("d", 1.31, high=1.3))
+    assert [row["met"] for row in table.rows] == [True, False, True, False]
+    assert table.rows[0]["bar"] == "at least 0.8 and at most 1.6"
+
+
+def test_numbers_keep_four_digits_and_whole_numbers_all():
+    assert [round_off(value) for value in (3.14159, 123456, 0.000123456, "a", None, True)] == [
+        3.142, 123456, 0.0001235, "a", None, True]
+
+
+def test_commands_are_repeated_without_folders_of_one_machine():
+    words = ["quality", "--data", "/home/somebody/e2e", "--paper", "diffusion-lm", "--json", "/out/a b.json"]
+    expected = "quality --data e2e --paper diffusion-lm --json 'a b.json'"
+    assert command_line(words) == f"python -m training evaluate {expected}"

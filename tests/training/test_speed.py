@@ -1,0 +1,145 @@
+"""Times land where they were spent, the model is left as it was, and memory is that of this process."""
+
+import time
+
+import pytest
+import torch
+
+from diffusion.core import compute
+from diffusion.core.errors import StudioError
+from diffusion.core.types import Request
+from diffusion.oracle import Oracle
+from diffusion.samplers.ancestral import Ancestral
+from tests.support import evaluation
+from training import speed
+from training.recipes import recipe
+
+REQUEST = Request(length=evaluation.LENGTH, sampler="ancestral", steps=5, seeds=(0, 1))
+NAP = 0.02
+
+
+def slow(function):
+    """The same function, a nap later."""
+    def wrapped(*args, **kwargs):
+        time.sleep(NAP)
+        return function(*args, **kwargs)
+    return wrapped
+
+
+def test_time_in_the_network_counts_as_forward(monkeypatch):
+    model = evaluation.model()
+    monkeypatch.setattr(model.network, "forward", slow(model.network.forward))
+    found = speed.cost(model, REQUEST)
+    assert found.forward >= 5 * NAP
+    assert found.loop >= found.forward
+    assert found.loop - found.forward < 5 * NAP
+
+
+def test_time_in_the_sampler_counts_as_loop_and_not_as_forward(monkeypatch):
+    monkeypatch.setattr(Ancestral, "advance", slow(Ancestral.advance))
+    found = speed.cost(evaluation.model(), REQUEST)
+    assert found.loop - found.forward >= 5 * NAP
+    assert found.forward < 5 * NAP
+
+
+def test_time_for_frames_is_kept_apart_from_the_loop(monkeypatch):
+    monkeypatch.setattr(speed.Frame, "of", slow(speed.Frame.of))
+    found = speed.cost(evaluation.model(), REQUEST)
+    assert found.frames >= 5 * NAP
+    assert found.loop < 5 * NAP
+
+
+def test_model_is_as_it_was_after_timing():
+    model = evaluation.model()
+    before = model.path
+    speed.cost(model, REQUEST)
+    assert model.path is before
+    with pytest.raises(RuntimeError), speed.timed(model):
+        raise RuntimeError
+    assert model.path is before
+
+
+def test_forward_is_timed_on_the_path_in_use(monkeypatch):
+    model = evaluation.model()
+    compute.choose(model, "bf16")
+    with speed.timed(model) as watch:
+        model.predict(model.prior(REQUEST, speed_rng()), 1.0, REQUEST)     # gradients are on: plain fp32, not timed
+        assert watch.seconds == 0
+        with torch.no_grad():
+            model.predict(model.prior(REQUEST, speed_rng()), 1.0, REQUEST)
+        assert watch.seconds > 0
+    assert watch.network is model.path.network
+
+
+def speed_rng():
+    from diffusion.core.rng import Rng
+
+    return Rng(REQUEST.seeds)
+
+
+def test_overhead_adds_up():
+    table = speed.overhead(evaluation.model(), REQUEST, "fp32", "tiny", repeats=2)
+    for row in table.rows:
+        assert row["loop / forward"] == pytest.approx(row["loop s"] / row["forward s"], rel=2e-3)
+        assert row["outside ms a step"] == pytest.approx(row["of it loop"] + row["of it frame"], rel=2e-3)
+    assert [row["sequences"] for row in table.rows] == [1, 4]
+
+
+def test_bars_of_overhead_know_their_limits():
+    def table(ratio, cost):
+        rows = [{"sequences": batch, "loop / forward": ratio, "outside ms a step": cost} for batch in (1, 4)]
+        return speed.Table.of("", rows)
+
+    assert [row["met"] for row in speed.overhead_bars(table(1.04, 9), table(9, 0.34)).rows] == [True] * 4
+    slow_bars = speed.overhead_bars(table(1.06, 0), table(1, 0.5)).rows
+    assert [row["met"] for row in slow_bars] == [False, False, False, True]
+
+
+def test_one_path_is_chosen_and_paths_that_fail_say_why(monkeypatch):
+    model = evaluation.model()
+    prepared = compute._prepared
+
+    def without_onednn(model, name):
+        if name == "onednn":
+            raise StudioError("no oneDNN here")
+        return prepared(model, name)
+
+    monkeypatch.setattr(compute, "_prepared", without_onednn)
+    rows = speed.on_paths(model, REQUEST, ["fp32", "onednn", "bf16"], "bf16", repeats=1)[0].rows
+    assert {row["path"]: row["chosen"] for row in rows} == {"fp32": False, "onednn": False, "bf16": True}
+    assert {row["path"]: row["seconds"] is not None for row in rows} == {"fp32": True, "onednn": False, "bf16": True}
+    assert rows[1]["remark"] == "no oneDNN here"
+    assert model.path.name == "bf16"
+
+
+def test_model_without_a_network_is_refused():
+    with pytest.raises(StudioError, match="no network"):
+        speed.medians(Oracle.from_nothing(), Request(), 1)
+
+
+def test_untrained_model_has_the_size_of_its_recipe():
+    vocab, labels = evaluation.world()
+    chosen = recipe("diffusion-lm-e2e")
+    model = speed.untrained(chosen, type(evaluation.model()), vocab, labels)
+    assert model.config.backbone.width == chosen.config.backbone.width
+    assert model.config.backbone.label_sizes == labels.sizes
+    assert sum(parameter.numel() for parameter in model.parameters()) > 4_000_000
+    assert not model.training
+
+
+def test_resident_memory_grows_with_what_is_held():
+    before = speed.resident_megabytes()
+    held = torch.ones(50 * 2**20, dtype=torch.uint8)
+    assert 40 <= speed.resident_megabytes() - before <= 70
+    assert held[0]
+
+
+def test_memory_is_looked_at_along_the_way():
+    table = speed.memory(evaluation.model(), REQUEST.with_(steps=1), runs=12)
+    assert [row["runs"] for row in table.rows] == [1, 10, 12]
+    assert all(row["met"] for row in speed.memory_bars(table).rows)
+
+
+def test_memory_that_grows_misses_its_bar():
+    table = speed.Table.of("", [{"runs": runs, "resident MB": 100 * runs} for runs in (1, 10, 25, 50)])
+    assert [row["met"] for row in speed.memory_bars(table).rows] == [False, False]

@@ -1,0 +1,45 @@
+"""`python -m training COMMAND`: everything that makes and measures checkpoints.
+
+A command is a row of `COMMANDS`: a module with `add_parser(subparsers)`, whose parser sets `run`, a function of the
+parsed arguments that returns the exit code. Only the module of the command that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from diffusion.core.errors import StudioError
+
+COMMANDS = {
+    "train": ("training.train_cli", "train a model by a recipe"),
+    "export": ("training.export", "write a checkpoint from the saved state of a run"),
+    "evaluate": ("training.evaluate_cli", "measure a checkpoint"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 2 with one sentence on standard error for a user's mistake."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(prog="python -m training", description="Trains and measures checkpoints.")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module, about) in COMMANDS.items():
+        if argv[:1] == [name]:
+            importlib.import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=about)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except StudioError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. A training goes on from its last saved state with --resume.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

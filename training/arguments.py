@@ -1,0 +1,46 @@
+"""Command-line arguments that say what is trained: a recipe, its data, and what may be changed in a recipe."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable
+
+from training.data import Corpus, load_corpus
+from training.recipes import Recipe, recipe
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Adds --recipe, --data, --steps and --seed."""
+    parser.add_argument("--recipe", required=True, metavar="NAME", help="a row of training/recipes.py")
+    parser.add_argument("--data", required=True, metavar="FOLDER",
+                        help="train.csv and valid.csv with the columns mr,ref; or a Hub data set: tuetschek/e2e_nlg")
+    parser.add_argument("--steps", type=at_least(1), help="instead of the recipe's")
+    parser.add_argument("--seed", type=at_least(0), help="instead of the recipe's")
+
+
+def at_least(low: float, kind: Callable[[str], float] = int) -> Callable[[str], float]:
+    """A reader of numbers for argparse that refuses those below `low`."""
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not value >= low:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a {'whole ' if kind is int else ''}number from {low} on")
+        return value
+    return read
+
+
+def recipe_and_data(args: argparse.Namespace) -> tuple[Recipe, Corpus]:
+    """The recipe with what the arguments change in it, and its data.
+
+    Raises:
+        StudioError: there is no such recipe, or the data cannot be used.
+    """
+    chosen = recipe(args.recipe)
+    changes = {name: value for name in ("steps", "seed") if (value := getattr(args, name)) is not None}
+    chosen = dataclasses.replace(chosen, **changes)
+    length = getattr(chosen.config, "backbone", chosen.config).length
+    return chosen, load_corpus(args.data, chosen, length)

@@ -1,0 +1,185 @@
+"""What is measured on texts: fluency by the judge, variety, copying, and how close a filled blank is to the human one.
+
+A text is a tuple of word ids without specials other than UNK; a pool is a list of texts. Shares are between 0 and 1.
+Figures of two pools are compared only when the pools hold the same number of texts, since distinct-n falls with size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffusion.autoregressive import LanguageModel
+from diffusion.core.errors import StudioError
+from diffusion.core.labels import UNKNOWN
+from diffusion.core.vocab import END, PAD
+
+Text = tuple[int, ...]
+Gram = tuple[int, ...]
+BLEU_ORDER = 4
+
+
+def texts_of(ids: Tensor) -> list[Text]:
+    """Word ids of each row of (B, L) up to its first END, PAD left out."""
+    texts = []
+    for row in ids.tolist():
+        row = row[: row.index(END)] if END in row else row
+        texts.append(tuple(word for word in row if word != PAD))
+    return texts
+
+
+def rows_of(texts: Sequence[Text]) -> Tensor:
+    """Texts as rows (N, longest + 1) of words, END, PAD ...: the inverse of `texts_of`."""
+    rows = torch.full((len(texts), max(map(len, texts)) + 1), PAD)
+    for row, text in zip(rows, texts, strict=True):
+        row[: len(text) + 1] = torch.tensor([*text, END])
+    return rows
+
+
+def ngrams(text: Sequence[int], order: int) -> Iterator[Gram]:
+    """All runs of `order` words, in order; none where the text is shorter."""
+    return (tuple(text[start:start + order]) for start in range(len(text) - order + 1))
+
+
+def distinct(pool: Iterable[Text], order: int) -> float:
+    """Different n-grams over all n-grams of a pool; 0 where it has none."""
+    seen = Counter(gram for text in pool for gram in ngrams(text, order))
+    return len(seen) / seen.total() if seen else 0.0
+
+
+def unigram_entropy(pool: Iterable[Text]) -> float:
+    """Entropy in nats of the words of a pool: low where a few words make up all texts."""
+    counts = Counter(word for text in pool for word in text)
+    total = counts.total()
+    return -sum(count / total * math.log(count / total) for count in counts.values())
+
+
+def verbatim_share(pool: Sequence[Text], training: Collection[Text]) -> float:
+    """Share of the texts that stand in the training rows word for word; `training` should be a set."""
+    return sum(text in training for text in pool) / len(pool)
+
+
+def copied_share(pool: Iterable[Text], training: Collection[Gram], order: int = 4) -> float:
+    """Share of a pool's n-gram occurrences that occur in training; `training` is the set of its n-grams."""
+    grams = [gram for text in pool for gram in ngrams(text, order)]
+    return sum(gram in training for gram in grams) / len(grams) if grams else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Words per text."""
+
+    mean: float
+    p5: int
+    median: int
+    p95: int
+
+    @classmethod
+    def of(cls, pool: Sequence[Text]) -> Lengths:
+        """Mean and nearest-rank percentiles."""
+        sizes = sorted(map(len, pool))
+        p5, median, p95 = (sizes[math.ceil(share * len(sizes)) - 1] for share in (0.05, 0.5, 0.95))
+        return cls(sum(sizes) / len(sizes), p5, median, p95)
+
+
+def bleu4(texts: Sequence[Text], references: Sequence[Text]) -> float:
+    """Corpus BLEU-4 without smoothing, one reference each, between 0 and 1.
+
+    Source: Papineni et al. (2002). Texts shorter than four words count in the lower orders alone.
+    """
+    matched, total = [0] * BLEU_ORDER, [0] * BLEU_ORDER
+    for text, reference in zip(texts, references, strict=True):
+        for index in range(BLEU_ORDER):
+            own, other = Counter(ngrams(text, index + 1)), Counter(ngrams(reference, index + 1))
+            matched[index] += (own & other).total()
+            total[index] += own.total()
+    return _bleu(matched, total, sum(map(len, texts)), sum(map(len, references)))
+
+
+def self_bleu(pool: Sequence[Text]) -> float:
+    """Corpus BLEU-4 of every text against all the others as its references: high where texts resemble each other.
+
+    Source: Zhu et al. (2018), arXiv 1802.01886; over the whole pool, so it is deterministic.
+    """
+    matched, total = [0] * BLEU_ORDER, [0] * BLEU_ORDER
+    for index in range(BLEU_ORDER):
+        counts = [Counter(ngrams(text, index + 1)) for text in pool]
+        highest = _two_highest(counts)
+        for owner, own in enumerate(counts):
+            for gram, count in own.items():
+                first, holder, second = highest[gram]
+                matched[index] += min(count, second if holder == owner else first)
+                total[index] += count
+    sizes = [len(text) for text in pool]
+    nearest = [_nearest(own, sizes[:owner] + sizes[owner + 1:]) for owner, own in enumerate(sizes)]
+    return _bleu(matched, total, sum(sizes), sum(nearest))
+
+
+def _nearest(own: int, others: Sequence[int]) -> int:
+    """The length closest to `own`, of two equally close ones the shorter."""
+    return min(others, key=lambda size: (abs(size - own), size))
+
+
+def _two_highest(counts: Sequence[Counter[Gram]]) -> dict[Gram, tuple[int, int, int]]:
+    """For each n-gram its highest count in one text, that text's index, and the highest count in another text."""
+    highest: dict[Gram, tuple[int, int, int]] = {}
+    for owner, own in enumerate(counts):
+        for gram, count in own.items():
+            first, holder, second = highest.get(gram, (0, -1, 0))
+            highest[gram] = (count, owner, first) if count > first else (first, holder, max(second, count))
+    return highest
+
+
+def _bleu(matched: Sequence[int], total: Sequence[int], length: int, reference: int) -> float:
+    """Brevity penalty times the geometric mean of the precisions; 0 where an order has no match."""
+    if not all(matched):
+        return 0.0
+    mean = sum(math.log(hit / count) for hit, count in zip(matched, total, strict=True)) / len(matched)
+    return math.exp(mean + min(0.0, 1 - reference / length))
+
+
+def perplexity(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> float:
+    """exp of the judge's mean negative log-likelihood over all tokens, END included, with every slot unknown.
+
+    Raises:
+        StudioError: the pool is empty, or a text does not fit the judge.
+    """
+    nats, tokens = judged(judge, pool, batch)
+    return math.exp(float(nats.sum() / tokens.sum()))
+
+
+@torch.no_grad()
+def judged(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> tuple[Tensor, Tensor]:
+    """The judge's negative log-likelihood of each text in nats, and its tokens with END, both (N,) in float64.
+
+    Raises:
+        StudioError: the pool is empty, or a text does not fit the judge.
+    """
+    if not pool or max(map(len, pool)) >= judge.length:
+        raise StudioError(f"The judge reads one text or more, each of at most {judge.length - 1} words; "
+                          f"it was given {len(pool)} texts of up to {max(map(len, pool), default=0)} words.")
+    device = next(judge.parameters()).device
+    label = torch.full((1, len(judge.labels.slots)), UNKNOWN, device=device)
+    nats, tokens = [], []
+    for start in range(0, len(pool), batch):
+        rows = rows_of(pool[start:start + batch]).to(device)
+        losses, counts = judge.nll(rows, label.expand(len(rows), -1))
+        nats.append(losses.double().cpu())
+        tokens.append(counts.double().cpu())
+    return torch.cat(nats), torch.cat(tokens)
+
+
+def bits_per_token(nats: Tensor, tokens: Tensor) -> tuple[float, float]:
+    """Bits per token of N rows, nats (N,) over tokens (N,), and half the width of its 95% interval.
+
+    The interval is that of a ratio of sums over independent rows: 1.96 sd(nats - ratio tokens) / (sqrt(N) mean tokens).
+    """
+    nats, tokens = nats.double(), tokens.double()
+    ratio = nats.sum() / tokens.sum()
+    error = (nats - ratio * tokens).std() / (math.sqrt(len(nats)) * tokens.mean())
+    return float(ratio) / math.log(2), 1.96 * float(error) / math.log(2)

@@ -1,0 +1,189 @@
+"""Measures speed and memory: whole runs on every speed path, what the loop adds to the network, memory after many runs.
+
+All times are medians over repetitions in one process, after a warm-up of the same shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+import diffusion
+from diffusion.core.compute import choose
+from diffusion.core.errors import StudioError
+from diffusion.core.labels import LabelSet
+from diffusion.core.model import DiffusionModel, SpeedPath
+from diffusion.core.trace import Frame
+from diffusion.core.types import Request
+from diffusion.core.vocab import Vocabulary
+from training.recipes import Recipe
+from training.results import Bar, Row, Table, bars
+
+STEPS, SAMPLES, RUNS = 64, 4, 50
+
+
+class Stopwatch:
+    """A network that adds up the seconds spent inside it."""
+
+    def __init__(self, network: Callable[..., Tensor]) -> None:
+        self.network, self.seconds = network, 0.0
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        began = time.perf_counter()
+        output = self.network(*inputs)
+        _wait(output.device)
+        self.seconds += time.perf_counter() - began
+        return output
+
+
+def _wait(device: torch.device) -> None:
+    """Until the GPU has done what was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def timed(model: DiffusionModel) -> Iterator[Stopwatch]:
+    """The model with a stopwatch around the network of the speed path in use, and as it was afterwards."""
+    before = model.path
+    watch = Stopwatch(before.network or model.network)
+    model.path = SpeedPath(before.name, watch)
+    try:
+        yield watch
+    finally:
+        model.path = before
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one run: the whole loop, inside the network's forward, and making frames, which is not in the loop."""
+
+    loop: float
+    forward: float
+    frames: float
+
+
+def cost(model: DiffusionModel, request: Request) -> Cost:
+    """One run of the streaming loop; the time between two steps is the loop's, the time of `Frame.of` the frames'."""
+    with timed(model) as watch:
+        frames, began = 0.0, time.perf_counter()
+        for step in diffusion.stream(model, request):
+            before = time.perf_counter()
+            Frame.of(step)
+            frames += time.perf_counter() - before
+        whole = time.perf_counter() - began
+    return Cost(whole - frames, watch.seconds, frames)
+
+
+def medians(model: DiffusionModel, request: Request, repeats: int) -> Cost:
+    """Medians over repetitions, after one run that warms up.
+
+    Raises:
+        StudioError: the model has no network of its own to time.
+    """
+    if not isinstance(getattr(model, "network", None), torch.nn.Module):
+        raise StudioError(f"{model.title} has no network whose forward can be timed apart. "
+                          f"Measure the overhead of a paper that has one.")
+    cost(model, request)
+    turns = tqdm(range(repeats), desc=f"loop, {len(request.seeds)} at once", leave=False)
+    costs = [cost(model, request) for _ in turns]
+    return Cost(*(statistics.median(getattr(each, field.name) for each in costs) for field in dataclasses.fields(Cost)))
+
+
+def seconds_of_run(model: DiffusionModel, request: Request, repeats: int) -> float:
+    """Median seconds of a run with its frames, as the app records it."""
+    diffusion.generate(model, request).run()
+    times = []
+    for _ in tqdm(range(repeats), desc=f"runs, {model.path.name}", leave=False):
+        began = time.perf_counter()
+        diffusion.generate(model, request).run()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def on_paths(model: DiffusionModel, request: Request, paths: Sequence[str], wanted: str, repeats: int) -> list[Table]:
+    """Seconds of a run on each speed path the machine has, with the one that `wanted` chooses marked."""
+    chosen = choose(model, wanted)
+    rows: list[Row] = []
+    for path in dict.fromkeys([*paths, chosen]):
+        try:
+            choose(model, path)
+        except StudioError as error:
+            rows.append({"path": path, "seconds": None, "chosen": False, "remark": str(error)})
+            continue
+        seconds = seconds_of_run(model, request, repeats)
+        rows.append({"path": path, "seconds": seconds, "chosen": path == chosen, "remark": ""})
+    choose(model, chosen)
+    best = next(float(row["seconds"] or 0) for row in rows if row["chosen"])
+    size = f"{len(request.seeds)} samples × {request.length} positions × {request.steps} steps"
+    return [Table.of(f"{size}, warm, frames included", rows, ["path", "seconds", "chosen"]),
+            bars(Bar(f"seconds for {size} ({chosen})", best, high=1.0))]
+
+
+def overhead(model: DiffusionModel, request: Request, path: str, name: str, repeats: int) -> Table:
+    """What the loop costs beside the network, for one and for four sequences, on one speed path."""
+    choose(model, path)
+    rows: list[Row] = []
+    for batch in (1, 4):
+        found = medians(model, request.with_(seeds=tuple(range(batch))), repeats)
+        per_step = 1000 / request.steps
+        rows.append({"sequences": batch, "loop s": found.loop, "forward s": found.forward,
+                     "loop / forward": found.loop / found.forward,
+                     "outside ms a step": (found.loop - found.forward + found.frames) * per_step,
+                     "of it loop": (found.loop - found.forward) * per_step, "of it frame": found.frames * per_step})
+    return Table.of(f"Cost outside the network's forward, {name}, path {path}", rows)
+
+
+def overhead_bars(plain: Table, chosen: Table) -> Table:
+    """The bars for the loop on plain fp32, and for the cost of a step on the chosen path."""
+    limits = {1: 0.35, 4: 0.8}
+    return bars(*(Bar(f"loop / forward, {row['sequences']} at once (fp32)", row["loop / forward"], high=1.05)
+                  for row in plain.rows),
+                *(Bar(f"ms a step outside the forward, {row['sequences']} at once", row["outside ms a step"],
+                      high=limits[row["sequences"]]) for row in chosen.rows))
+
+
+def untrained(recipe: Recipe, kind: type[DiffusionModel], vocab: Vocabulary, labels: LabelSet) -> DiffusionModel:
+    """A recipe's model with random weights: its speed does not depend on what it has learned."""
+    backbone = dataclasses.replace(recipe.config.backbone, label_sizes=labels.sizes)
+    torch.manual_seed(recipe.seed)
+    return kind(dataclasses.replace(recipe.config, backbone=backbone), vocab, labels).eval()
+
+
+def memory(model: DiffusionModel, request: Request, runs: int = RUNS) -> Table:
+    """Resident megabytes after 1, 10, 25 and all runs in this process, each run's trace dropped when it ends."""
+    rows: list[Row] = []
+    for number in tqdm(range(1, runs + 1), desc="memory", leave=False):
+        diffusion.generate(model, request).run()
+        if number in {1, 10, 25, runs}:
+            rows.append({"runs": number, "resident MB": resident_megabytes()})
+    size = f"{len(request.seeds)} samples, {request.steps} steps, path {model.path.name}"
+    return Table.of(f"Resident memory after some runs in one process ({size})", rows)
+
+
+def memory_bars(table: Table) -> Table:
+    """Below 2 GB, and flat after the first tenth of the runs."""
+    early, last = (float(table.rows[index]["resident MB"]) for index in (min(1, len(table.rows) - 1), -1))
+    return bars(Bar("resident MB after all runs", last, high=2000.0),
+                Bar("MB added since the tenth run", last - early, high=20.0))
+
+
+def resident_megabytes() -> int:
+    """Memory that this process holds now; where the system does not say, the most that it held."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        unit = 1024**2 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) // 1024
