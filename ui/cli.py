@@ -33,7 +33,7 @@ _ABOUT_ORDER = {
     "samples": f"number of samples, 1 to {MAX_SAMPLES}",
     "seed": f"seed of the first sample, 0 to {MAX_SEED}; sample i uses seed + i",
     "guidance_scale": "classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened",
-    "temperature": "divides the logits of every belief; below 1 is sharper",
+    "temperature": "divides the logits of every belief; below 1 is sharper (default: the paper's own)",
     "clamp": "share of the steps, at the end, whose prediction is rounded to words, 0 to 1",
     "eta": "share of the ancestral noise that DDIM adds, 0 to 1",
     "strategy": "way of steering",
@@ -76,8 +76,8 @@ def _add_order_flags(command: argparse.ArgumentParser) -> None:
     metavars = {int: "N", float: "X", str: "SLUG"}
     for field in dataclasses.fields(Order):
         if field.name in _ABOUT_ORDER:
-            kind, default = type(field.default), field.default
-            about = _ABOUT_ORDER[field.name] + (f" (default: {default})" if default != "" else "")
+            kind, default = type(field.default) if field.default is not None else float, field.default
+            about = _ABOUT_ORDER[field.name] + (f" (default: {default})" if default not in ("", None) else "")
             flag = f"--{field.name.replace('_', '-')}"
             command.add_argument(flag, type=kind, default=default, metavar=metavars[kind], help=about)
     command.add_argument("--control", dest="controls", action="append", default=[], metavar="NAME=TARGET",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS, MAX_SAMPLES, MAX_TEXT, MAX_CONTROLS = 2000, 64, 2000, 16
 MAX_SEED = 2**53 - MAX_SAMPLES                   # every seed of the run is a number that a browser holds exactly
-DEFAULT_TEMPERATURE = 1.0
+_WHOLE = {"steps", "samples", "seed"}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SPEED_PATHS = ("auto", "fp32", "onednn", "bf16", "compiled")
 _RANGES: dict[str, tuple[float, float]] = {
@@ -49,7 +49,7 @@ class Order:
         paper: slug of the paper.
         sampler: slug of the sampler; empty for the paper's first.
         guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
-        temperature: divides the logits of every belief; below 1 is sharper.
+        temperature: divides the logits of every belief, below 1 is sharper; None for the paper's own default.
         clamp: share of the steps, at the end, whose prediction is rounded to words.
         eta: share of the ancestral noise that DDIM adds.
         controls: as on the command line, ``length=12``.
@@ -62,7 +62,7 @@ class Order:
     samples: int = 4
     seed: int = 0
     guidance_scale: float = 1.0
-    temperature: float = DEFAULT_TEMPERATURE
+    temperature: float | None = None
     clamp: float = 0.0
     eta: float = 0.0
     strategy: str = "absorb"
@@ -82,12 +82,14 @@ class Order:
         """
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if value is None and field.default is None:
+                continue
             if field.name == "controls":
                 self._check_controls(value)
             elif isinstance(field.default, str):
                 _check_text(f"The {field.name}", value)
             else:
-                _check_number(field.name, value, whole=isinstance(field.default, int))
+                _check_number(field.name, value, whole=field.name in _WHOLE)
 
     @staticmethod
     def _check_controls(controls: object) -> None:
@@ -127,7 +129,7 @@ class Order:
     def to_query(self) -> str:
         """The order as the query of a link, without its question mark; empty texts are left out."""
         values = dataclasses.asdict(self)
-        pairs = [(name, value) for name, value in values.items() if name != "controls" and value != ""]
+        pairs = [(name, value) for name, value in values.items() if name != "controls" and value not in ("", None)]
         return urlencode([*pairs, *((_IN_LINK["controls"], control) for control in self.controls)])
 
     @classmethod
@@ -141,7 +143,7 @@ class Order:
         """
         values: dict[str, Any] = {}
         controls: list[str] = []
-        numbers = {field.name: type(field.default) for field in dataclasses.fields(cls) if field.name in _RANGES}
+        numbers = {name: int if name in _WHOLE else float for name in _RANGES}
         for key, text in _pairs(query):
             if key.startswith("__"):
                 continue

@@ -41,6 +41,7 @@ class PaperInfo:
         hard: masks of allowed words are honoured exactly.
         source: it reads a source text.
         available: its checkpoint is here, or it needs none.
+        temperature: what it samples with unless told otherwise.
     """
 
     slug: str
@@ -50,6 +51,7 @@ class PaperInfo:
     hard: bool
     source: bool
     available: bool
+    temperature: float = 1.0
 
 
 class Studio:
@@ -76,7 +78,7 @@ class Studio:
 
         samplers = {slug: SamplerInfo(slug, kind.title, caption(kind)) for slug, kind in SAMPLERS.items()}
         return [PaperInfo(slug, kind.title, caption(kind), tuple(samplers[name] for name in kind.samplers), kind.hard,
-                          kind.source, kind.weightless or self._folder(slug).is_dir())
+                          kind.source, kind.weightless or self._folder(slug).is_dir(), kind.temperature)
                 for slug, kind in PAPERS.items()]
 
     def labels(self, slug: str) -> dict[str, tuple[str, ...]]:
