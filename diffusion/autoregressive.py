@@ -55,7 +55,8 @@ class LanguageModel(nn.Module):
         self.network = GPT2LMHeadModel._from_config(attn_implementation="eager", config=GPT2Config(
             vocab_size=len(vocab), n_positions=len(config.label_sizes) + config.length, n_embd=config.width,
             n_layer=config.layers, n_head=config.heads, resid_pdrop=config.dropout, embd_pdrop=config.dropout,
-            attn_pdrop=config.dropout, activation_function="gelu_pytorch_tanh", bos_token_id=END, eos_token_id=END, use_cache=False))
+            attn_pdrop=config.dropout, activation_function="gelu_pytorch_tanh", use_cache=False,
+            bos_token_id=END, eos_token_id=END))
 
     def hidden(self, tokens: Tensor, label: Tensor) -> Tensor:
         """Last hidden states before each word, (B, L + 1, W) for tokens (B, L): position l has read words 0..l-1."""

@@ -27,7 +27,7 @@ class Absorb:
     def __init__(self, controls: Sequence[Controlled]) -> None:
         self.controls = tuple(controls)
         self.names = names(self.controls)
-        self.mask: Tensor | None = None
+        self.ruled_out: Tensor | None = None             # 0 where a word may stand, -inf elsewhere; (L, V) or (B, L, V)
         self.free: Tensor | None = None
 
     def request(self, request: Request) -> Request:
@@ -52,16 +52,17 @@ class Absorb:
             if mask is not None:
                 parts.append((str(control.controller), mask))
         mask = combine_masks(parts) if len(parts) > 1 else None
-        self.free, self.mask = None, None if mask is None else (~mask).to(model.device)
+        self.free, self.ruled_out = None, None
+        if mask is not None:
+            self.ruled_out = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf).to(model.device)
 
     def before(self, model: DiffusionModel, state: Any, prediction: Prediction, t: float, s: float,
                rng: Rng) -> Prediction:
         """The prediction after the model absorbed wishes and masks."""
         self.free = prediction.logits
         wanted = self._wishes(prediction.logits)
-        if self.mask is not None:
-            wanted = torch.zeros_like(prediction.logits) if wanted is None else wanted
-            wanted = wanted.masked_fill(self.mask, -torch.inf)
+        if self.ruled_out is not None:
+            wanted = self.ruled_out if wanted is None else wanted + self.ruled_out
         return prediction if wanted is None else model.absorb(prediction, wanted)
 
     def _wishes(self, logits: Tensor) -> Tensor | None:

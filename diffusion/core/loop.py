@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -65,7 +66,7 @@ def sample(model: DiffusionModel, sampler: Sampler, request: Request, strategy: 
     rng = Rng(request.seeds, model.device)
     state, memory, nfe = model.prior(request, rng), None, 0
     times = sampler.times(model, request.steps)
-    for index, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for index, (t, s) in enumerate(itertools.pairwise(times)):
         free = model.predict(state, t, request)
         steered = free if strategy is None else strategy.before(model, state, free, t, s, rng)
         transition, memory = sampler.advance(model, state, steered, t, s, rng, memory)

@@ -110,7 +110,10 @@ class DiffusionModel(nn.Module, ABC):
 
     @abstractmethod
     def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
-        """The prediction with its logits changed by `wanted` (B, L, V) nats; a zero wish is the identity, bitwise."""
+        """The prediction with its logits changed by `wanted` nats, of a shape that broadcasts to (B, L, V).
+
+        A zero wish is the identity, bitwise; -inf rules a word out.
+        """
 
     @abstractmethod
     def decode(self, state: Any) -> Tensor:

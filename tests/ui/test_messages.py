@@ -1,0 +1,83 @@
+"""Runs as messages: the first at once, the last whole, a mistake as one sentence, a closed stream as an ended run."""
+
+import json
+
+from diffusion.core.trace import Trace
+from ui import messages, theme
+from ui.order import Order
+
+ORDER = Order(paper="oracle", samples=2, steps=40, seed=3, controls=("length=6-9",))
+
+
+def test_a_run_starts_with_a_frame_and_ends_with_the_whole_trace(studio, monkeypatch):
+    monkeypatch.setattr(messages, "PAUSE", 0.0)
+    studio.model("oracle")
+    sent = list(messages.run(studio, lambda: ORDER))
+    kinds = [message["kind"] for _, message in sent]
+    assert kinds == ["live"] * 39 + ["trace"]
+    assert [message["index"] for _, message in sent[:-1]] == list(range(39))
+    key, whole = sent[-1]
+    assert whole["id"] == key and studio.traces.get(key).frames
+    replayed = Trace.from_dict(json.loads(json.dumps(whole["trace"])))
+    assert [result["text"] for result in replayed.info["results"]] == [
+        result.text for result in studio.results(studio.start(ORDER).run())]
+
+
+def test_frames_that_come_too_fast_are_skipped(studio, monkeypatch):
+    monkeypatch.setattr(messages, "PAUSE", 3600.0)
+    studio.model("oracle")
+    assert [message["kind"] for _, message in messages.run(studio, lambda: ORDER)] == ["live", "trace"]
+
+
+def test_while_a_model_loads_the_page_is_told(studio):
+    _, first = next(messages.run(studio, lambda: ORDER))
+    assert (first["kind"], first["seeds"], first["note"]) == ("start", [3, 4], "loading the model")
+
+
+def test_the_link_of_a_run_orders_the_same_run(studio):
+    *_, (_, whole) = messages.run(studio, lambda: ORDER)
+    again = Order.from_query(whole["query"])
+    *_, (_, second) = messages.run(studio, lambda: again)
+    texts = [[result["text"] for result in message["trace"]["info"]["results"]] for message in (whole, second)]
+    assert texts[0] == texts[1]
+
+
+def test_a_mistake_is_one_sentence(studio):
+    ((key, message),) = list(messages.run(studio, lambda: Order(paper="orakel")))[-1:]
+    assert key == "" and message["kind"] == "error" and "'oracle'" in message["sentence"]
+
+
+def test_closing_the_stream_ends_the_run(studio):
+    studio.model("oracle")
+    stream = messages.run(studio, lambda: ORDER)
+    key, _ = next(stream)
+    stream.close()
+    trace = studio.traces.get(key)
+    assert trace.running is None and 0 < len(trace.frames) < 40
+
+
+def test_stop_returns_the_steps_so_far_without_a_verdict(studio):
+    studio.model("oracle")
+    stream = messages.run(studio, lambda: ORDER)
+    key, _ = next(stream)
+    message = messages.stopped(studio, key)
+    assert 0 < len(message["trace"]["steps"]) < 40
+    assert all(result["controls"] == [] for result in message["trace"]["info"]["results"])
+    assert messages.stopped(studio, "no such run") is None
+
+
+def test_the_page_opens_on_a_stored_run_a_sentence_or_an_error(studio, tmp_path):
+    trace = studio.start(ORDER).run()
+    studio.results(trace)
+    trace.save(tmp_path / "opening.json")
+    opened, message = messages.opening(studio, tmp_path / "opening.json")
+    assert opened is not None and message["stored"] and message["kind"] == "trace"
+    assert messages.opening(studio, tmp_path / "none.json")[1]["kind"] == "empty"
+    (tmp_path / "bad.json").write_text("{}")
+    assert messages.opening(studio, tmp_path / "bad.json")[1]["kind"] == "error"
+
+
+def test_a_saved_page_asks_no_server(studio):
+    page = messages.page(studio, studio.start(ORDER).run(), theme.style(), theme.script())
+    assert "TracePlayer" in page and "http://www.w3.org/2000/svg" in page
+    assert "https://" not in page and "@import" not in page

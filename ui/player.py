@@ -1,0 +1,39 @@
+"""The player as a Gradio component: its value is a message to the code in assets/player, which draws it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from ui import theme, tokens
+
+_START = """
+const box = element.querySelector('.tdl');
+const player = new TracePlayer(box, {scale: props.colours, inks: props.inks, savePage: id => server.save_page(id)});
+const refresh = () => { if (props.value) player.show(JSON.parse(props.value)); };
+watch('value', refresh);
+refresh();
+"""
+
+
+def player(first: Mapping[str, Any], make_page: Callable[[str], str]) -> gr.HTML:
+    """A component that plays runs in the browser. Its value is one message as JSON text, see `ui.messages`.
+
+    Args:
+        first: the message that it opens with.
+        make_page: makes the HTML file of a run from its id; called when the visitor asks for it.
+    """
+    def save_page(key: str) -> str:
+        return make_page(key)
+
+    return gr.HTML(value=pack(first), html_template='<div class="tdl"></div>', js_on_load=theme.script() + _START,
+                   apply_default_css=False, elem_id="player", server_functions=[save_page], inks=tokens.INKS,
+                   colours=tokens.SCALE)
+
+
+def pack(message: Mapping[str, Any]) -> str:
+    """A message as the player takes it: one string, which Gradio hands on without walking through it."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))

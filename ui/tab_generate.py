@@ -1,0 +1,166 @@
+"""The first tab: order a run, watch it, read it step by step. Thin handlers; the studio runs, the player draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import Context
+
+from ui import messages, theme
+from ui.forms import Form
+from ui.order import Order
+from ui.player import pack, player
+from ui.studio import Studio
+
+TITLE = """<div class="tdl-title"><h1>Text Diffusion Lab</h1>
+<p>A diffusion model writes all words at once, out of noise. Watch it grow sure of them, and steer it.</p></div>"""
+MODEL_QUEUE = "model"            # one run at a time: every event that samples shares this queue
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUERY = "(query, count) => [window.location.search, count]"
+EXAMPLES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Free", {"seed": 3}),
+    ("12 words", {"seed": 7, "controls": ("length=12",)}),
+    ("Fill the blanks", {"seed": 11, "controls": ("infill=The Vaults is a ___ near Café Rouge .",)}),
+    ("Italian, riverside", {"seed": 5, "guidance_scale": 2.0, "controls": ("label=food:Italian,area:riverside",)}),
+    ("All together", {"seed": 21, "guidance_scale": 2.0,
+                      "controls": ("length=14-18", "infill=The Vaults ___", "label=food:Italian,area:riverside")}),
+    ("16 fast steps", {"seed": 2, "steps": 16, "sampler": "dpm-solver++"}),
+)
+
+
+class Generate:
+    """The tab: the form on the left, the player on the right; its methods are the handlers of its events."""
+
+    def __init__(self, studio: Studio, opening: Path) -> None:
+        self.studio = studio
+        self.stored, first = messages.opening(studio, opening)
+        gr.HTML(TITLE, elem_classes="tdl-head")
+        self.key, self.pending, self.open = gr.State(""), gr.State(0), gr.State(False)
+        self.query = gr.Textbox(visible=False, elem_id="query")
+        with gr.Row(elem_classes="tdl-columns", equal_height=False):
+            with gr.Column(scale=0, min_width=300, elem_classes="tdl-form"):
+                self.form = Form(studio)
+                with gr.Row(elem_classes="tdl-go"):
+                    self.go = gr.Button("Generate", variant="primary", elem_id="generate", min_width=120, scale=3)
+                    self.stop = gr.Button("Stop", elem_id="stop", min_width=70, scale=1)
+            with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
+                self.examples = self._build_examples()
+                self.player = player(first, self.save_page)
+                self._build_figures()
+        self._connect_run()
+        self._connect_figures()
+
+    def _build_examples(self) -> list[tuple[gr.Button, Order]]:
+        with gr.Row(elem_classes="tdl-examples"):
+            gr.HTML("Try", elem_classes="tdl-try")
+            return [(gr.Button(title, size="sm", min_width=20, scale=0, elem_classes="tdl-example"),
+                     replace(self.form.start, **changes)) for title, changes in EXAMPLES]
+
+    def _build_figures(self) -> None:
+        with gr.Accordion("Figures: when each word settled", open=False, elem_id="figures") as self.figures:
+            self.which = gr.Dropdown([("sample 1", 0)], value=0, label="Sample", filterable=False, elem_id="which")
+            self.lifelines = gr.Plot(show_label=False, elem_id="lifelines")
+            self.curves = gr.Plot(show_label=False, elem_id="curves")
+
+    # ---- running
+
+    def _connect_run(self) -> None:
+        # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
+        shown = [*self.form.inputs, self.form.about, self.form.label, self.pending]
+        self.runs = gr.on([self.go.click, self.form.infill.submit, self.pending.change], self.run, self.form.inputs,
+                          [self.player, self.key], concurrency_limit=1, concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
+        gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
+        self.stop.click(self.end, [self.key], [self.player], cancels=[self.runs], queue=False, **PRIVATE)
+        for button, order in self.examples:
+            button.click(partial(self.choose, order), [self.pending], shown, concurrency_limit=None, **PRIVATE)
+        Context.root_block.load(self.follow, [self.query, self.pending], [*shown, self.player], js=QUERY,
+                                concurrency_limit=None, **PRIVATE)
+
+    def run(self, *values: Any) -> Iterator[tuple[str, str]]:
+        """Messages to the player as the run goes, each with the run's id."""
+        for key, message in messages.run(self.studio, lambda: self.form.read(values)):
+            yield pack(message), key
+
+    def generate(self, paper: str = Order.paper, sampler: str = "", steps: int = Order.steps, samples: int = Order.samples,  # noqa: PLR0913
+                 seed: int = 0, guidance_scale: float = 1.0, temperature: float | None = Order.temperature, clamp: float = 0.0,
+                 eta: float = 0.0, controls: list[str] | None = None, compute: str = "") -> Iterator[str]:
+        """Runs an order, as the command line does, for programs: yields messages as JSON text, at last the whole trace.
+
+        Args:
+            controls: as on the command line, ["length=12", "label=food:Italian"].
+        """
+        values = {"paper": paper, "sampler": sampler, "steps": steps, "samples": samples, "seed": seed,
+                  "guidance_scale": guidance_scale, "temperature": temperature, "clamp": clamp, "eta": eta,
+                  "controls": controls or [], "compute": compute}
+        for _, message in messages.run(self.studio, lambda: Order.from_dict(values)):
+            yield pack(message)
+
+    def end(self, key: str) -> Any:
+        """Ends a run; the player shows how far it came."""
+        message = messages.stopped(self.studio, key)
+        return gr.skip() if message is None else pack(message)
+
+    def choose(self, order: Order, count: int) -> list[Any]:
+        """Shows an order in the form and has it run."""
+        return [*self.form.fill(order), *self.form.opened(order), count + 1]
+
+    def follow(self, query: str, count: int) -> list[Any]:
+        """What a page opened by a shared link does: the form filled, and the run started; or a sentence."""
+        order, sentence = messages.attempt(lambda: Order.from_query(query or ""))
+        width = len(self.form.inputs) + 3
+        if order is None:
+            return [gr.skip()] * width + [pack({"kind": "error", "sentence": sentence})]
+        if order == Order():
+            return [gr.skip()] * (width + 1)
+        return [*self.choose(order, count), gr.skip()]
+
+    def save_page(self, key: str) -> str:
+        """A run as one HTML file; empty where it is no longer kept."""
+        page, _ = messages.attempt(lambda: messages.page(self.studio, self._trace(key), theme.style(), theme.script()))
+        return page or ""
+
+    def _trace(self, key: str) -> Any:
+        return self.studio.traces.get(key) if key or self.stored is None else self.stored
+
+    # ---- figures
+
+    def _connect_figures(self) -> None:
+        inputs, outputs = [self.key, self.which, self.open], [self.which, self.lifelines, self.curves]
+        self.figures.expand(lambda: True, None, self.open, queue=False, **PRIVATE).then(
+            self.draw, inputs, outputs, queue=False, **PRIVATE)
+        self.figures.collapse(lambda: False, None, self.open, queue=False, **PRIVATE)
+        self.which.input(self.draw, inputs, outputs, queue=False, **PRIVATE)
+        self.runs.then(self.draw, inputs, outputs, queue=False, **PRIVATE)
+
+    def draw(self, key: str, which: int, is_open: bool) -> list[Any]:
+        """The figures of a run, where they can be seen and there is a run."""
+        from ui import figures  # plotly takes a second to import; the page need not wait for it
+
+        trace, _ = messages.attempt(lambda: self._trace(key))
+        if not is_open or trace is None or not trace.frames:
+            return [gr.skip()] * 3
+        frames, seeds = list(trace.frames), trace.info["seeds"]
+        sample = which if isinstance(which, int) and 0 <= which < len(seeds) else 0
+        choices = [(f"sample {place + 1}, seed {seed}", place) for place, seed in enumerate(seeds)]
+        return [gr.update(choices=choices, value=sample), figures.lifelines(frames, trace.info["words"], sample),
+                figures.curves(frames)]
+
+
+def build(studio: Studio, opening: Path = messages.OPENING) -> Generate:
+    """Builds the tab into the current Blocks.
+
+    Args:
+        opening: the stored run that the page opens on.
+    """
+    return Generate(studio, opening)
+
+
+if __name__ == "__main__":
+    with gr.Blocks() as demo:
+        build(Studio())
+    demo.queue().launch(ssr_mode=False, **theme.launch_options())
