@@ -59,7 +59,7 @@ $(BIN)/python:
 
 $(VENV)/.run-time: requirements.txt constraints.txt | $(BIN)/python
 	@sh scripts/find_python.sh $(BIN)/python >/dev/null
-	$(PIP) $(TORCH) -c constraints.txt $(if $(TORCH_INDEX),--retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX))
+	$(PIP) $(TORCH) --no-deps $(if $(TORCH_INDEX),--retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX))
 	$(PIP) -r requirements.txt -c constraints.txt
 	@touch $@
 

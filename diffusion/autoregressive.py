@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffusion.core.beliefs import guide
 from diffusion.core.checkpoint import build, locate, read
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
@@ -162,14 +163,14 @@ class Autoregressive(DiffusionModel):
         return Prediction(logits, logits, nfe)
 
     def _following(self, state: Prefix, request: Request) -> tuple[Tensor, int]:
-        """Logits (B, V) of the next word, free + scale (conditional - free), and the network evaluations they took."""
+        """Logits (B, V) of the next word, guided by the label where the request asks for it, and the network evaluations they took."""
         label, scale = self.label_batch(request), request.guidance_scale
         free, tokens = torch.zeros_like(label), state.tokens[:, : state.written]
         if scale in (0, 1) or not bool((label != 0).any()):
             return self.model.logits(tokens, label if scale != 0 else free)[:, -1], 1
         both = self.model.logits(tokens.repeat(2, 1), torch.cat([label, free]))[:, -1]
         conditional, unconditional = both.chunk(2)
-        return torch.lerp(unconditional, conditional, scale), 2
+        return guide(conditional, unconditional, request), 2
 
     def _grammar(self, logits: Tensor, written: int, ended: Tensor) -> None:
         """PAD only after END, nothing but PAD after it, and END at the last position at the latest."""

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.core import schedules
-from diffusion.core.beliefs import most_likely_text
+from diffusion.core.beliefs import guide, most_likely_text
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import GaussianModel
 from diffusion.core.rng import BatchRng, Rng
@@ -123,7 +123,7 @@ class DiffusionLM(GaussianModel):
         return output @ table.T + self.bias, output
 
     def predict(self, state: Gaussian, t: float, request: Request) -> Prediction:
-        """The belief at time t; conditional and free logits are combined as free + scale (conditional - free)."""
+        """The belief at time t, guided by the label where the request asks for it."""
         label, scale = self.label_batch(request), request.guidance_scale
         batch, table = len(label), self.table()
         free = torch.zeros_like(label)
@@ -135,16 +135,15 @@ class DiffusionLM(GaussianModel):
         x, x0_hat = (state.x.repeat(2, 1, 1), state.x0_hat.repeat(2, 1, 1)) if both else (state.x, state.x0_hat)
         time = torch.full((1,), t, device=x.device)      # one for all rows: the same bits alone or in a batch
         logits, x0_hat = self.believe(x, x0_hat, time, label, table)
-        if both:
-            logits = torch.lerp(logits[batch:], logits[:batch], scale)
-            x0_hat = x0_hat if x0_hat is None else torch.lerp(x0_hat[batch:], x0_hat[:batch], scale)
-        spoken = logits if request.temperature == 1 else logits / request.temperature
-        spoken = spoken + self.ruled_out[: logits.shape[1]]
+        conditional = logits[:batch]
+        guided = guide(conditional, logits[batch:], request) if both else logits
+        spoken = guided if request.temperature == 1 else guided / request.temperature
+        spoken = spoken + self.ruled_out[: spoken.shape[1]]
         probs = spoken.softmax(-1)
         if x0_hat is None:
             native = probs @ table
-        else:                                            # the mean moves as the belief did when words were ruled out
-            native = x0_hat + (probs - logits.softmax(-1)) @ table
+        else:                                            # the mean moves as guidance and ruled-out words moved the belief
+            native = x0_hat[:batch] + (probs - conditional.softmax(-1)) @ table
         return Prediction(spoken, native, 2 if both else 1, probs)
 
     def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:

@@ -12,13 +12,14 @@ import torch
 import diffusion
 from controllers.linguistics.slot_matcher import SLOTS
 from diffusion.autoregressive import load_judge
+from diffusion.core.checkpoint import BUNDLED
 from diffusion.core.compute import PATHS, choose
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.loop import resolved
 from diffusion.core.model import DiffusionModel
 from diffusion.core.types import Request
+from training import cards, evaluate_matcher, likelihood, quality, source, speed, steering
 from training import data as corpus
-from training import evaluate_matcher, likelihood, quality, source, speed, steering
 from training.arguments import at_least
 from training.data import Encoded
 from training.recipes import RECIPES
@@ -57,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     commands = parser.add_subparsers(dest="measurement", required=True, metavar="MEASUREMENT")
     for add in (_add_quality, _add_likelihood, _add_speed, _add_matcher):
         add(commands)
-    readme = commands.add_parser("readme", help="draw the README's section of results from assets/results")
+    readme = commands.add_parser("readme", help="draw the README's section of results, and the cards of the bundled checkpoints, from assets/results")
     readme.add_argument("--check", action="store_true", help="change nothing; fail where the section is out of date")
     readme.set_defaults(run=run_readme)
 
@@ -201,6 +202,9 @@ def run_readme(args: argparse.Namespace) -> int:
     path = ROOT / "README.md"
     old = path.read_text(encoding="utf-8")
     new = drawn(old, load_all())
+    if not args.check:
+        for folder in sorted(BUNDLED.iterdir()):
+            cards.fill(folder, load_all())
     if args.check:
         state = "is up to date." if new == old else "is out of date. Draw it anew: python -m training evaluate readme"
         print(f"README.md {state}")

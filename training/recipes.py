@@ -1,6 +1,6 @@
 """Named frozen recipes: everything that was chosen for a training run, one row each.
 
-The comment that closes a row is the number that it reached, with the command that measures it in assets/results.
+What a recipe reached stands in the card of its checkpoint and in assets/results.
 """
 
 from __future__ import annotations

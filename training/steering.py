@@ -124,7 +124,7 @@ def _by_slot(human: Shares, found: Mapping[float, Shares], meanings: Sequence[Me
 
 
 def _label_bars(human: Shares, found: Mapping[float, Shares]) -> Table:
-    """The bars for the scale that names most."""
+    """The bars for the scale that names most; choose it on held-out training rows and report that one alone."""
     scale, best = max(found.items(), key=lambda pair: pair[1].overall)
     return bars(Bar(f"all slots, % named (scale {scale:g})", best.overall, low=90.0),
                 *(Bar(f"{slot}, % named (scale {scale:g})", share, low=human.named[slot] - 3)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from diffusion.core.errors import StudioError
 
 MAX_STEPS, MAX_SAMPLES, MAX_TEXT, MAX_CONTROLS = 2000, 64, 2000, 16
-MAX_SEED = 2**53 - MAX_SAMPLES                   # every seed of the run is a number that a browser holds exactly
+MAX_SEED = 2**32 - MAX_SAMPLES                   # torch's generators tell 2^32 seeds apart, and no more
 _WHOLE = {"steps", "samples", "seed"}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SPEED_PATHS = ("auto", "fp32", "onednn", "bf16", "compiled")

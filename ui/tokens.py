@@ -1,6 +1,6 @@
 """Frames as what a page shows of them: words coloured by confidence, as HTML and as the thin messages of a live run.
 
-Pure functions on frames; the player (assets/player.js) draws the same colours, which are defined here once.
+Pure functions on frames; the player (assets/player/) draws the same colours, which are defined here once.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from diffusion.core.types import Request
 from diffusion.core.vocab import END, PAD, UNK
 
 
@@ -27,6 +28,19 @@ def most_likely_text(logits: Tensor) -> Tensor:
     position = torch.arange(logits.shape[1], device=logits.device)
     ids = torch.where(position < end, ids, torch.full_like(ids, PAD))
     return ids.scatter(1, end, END)
+
+
+def guide(conditional: Tensor, free: Tensor, request: Request) -> Tensor:
+    """Classifier-free guidance of logits (B, L, V): free at scale 0, conditional at 1, sharpened above.
+
+    Above 1 no logit is pushed further from the conditional one than `guidance_limit` nats. Without that limit the early,
+    vague beliefs are pushed furthest, at every position towards the same few words, and the text repeats them.
+    Source: Ho and Salimans (2022), equation 6, on logits; the limit is ours.
+    """
+    scale, limit = request.guidance_scale, request.guidance_limit
+    if scale <= 1:
+        return torch.lerp(free, conditional, scale)
+    return conditional + ((scale - 1) * (conditional - free)).clamp(-limit, limit)
 
 
 def pressure(free: Tensor, steered: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ def check(model: DiffusionModel, request: Request) -> None:
         raise StudioError(f"{request.steps} steps are not possible; choose 1 to {MAX_STEPS}.")
     if not 1 <= len(request.seeds) <= MAX_SAMPLES:
         raise StudioError(f"{len(request.seeds)} samples are not possible; choose 1 to {MAX_SAMPLES}.")
-    if not all(0 <= seed < 2**63 for seed in request.seeds):
-        raise StudioError(f"A seed is a whole number from 0 to 2^63 - 1; got {min(request.seeds)} to {max(request.seeds)}.")
+    if not all(0 <= seed < 2**32 for seed in request.seeds):  # torch's CPU generator tells no more apart
+        raise StudioError(f"A seed is a whole number from 0 to 2^32 - 1; got {min(request.seeds)} to {max(request.seeds)}.")
     if not 2 <= request.length <= model.length:
         raise StudioError(f"Texts of {request.length} positions are not possible; {model.title} has 2 to {model.length}.")
     if request.sampler not in model.samplers:

@@ -35,5 +35,5 @@ class Strategy(Protocol):
         ...
 
     def satisfaction(self, steered: Tensor) -> dict[str, Tensor]:
-        """Per controller, log-probability (B,) that its wish holds under steered logits (B, L, V)."""
+        """Per controller, log-probability (B,) that its wish holds under the belief, before masks enforce it."""
         ...

@@ -39,7 +39,7 @@ class Frame:
         top_ids, top_probs: (B, L, 8) the most likely words and their probabilities under the steered belief.
         entropy: (B, L) of the steered belief, nats.
         pressure: (B, L) KL of the steered from the free belief, nats; zero without controllers.
-        satisfaction: per controller, probability (B,) that its wish holds under the steered belief.
+        satisfaction: per controller, probability (B,) that its wish holds under the belief before masks.
         nfe: network evaluations so far.
         seconds: since the run began.
     """

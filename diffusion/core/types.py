@@ -40,6 +40,7 @@ class Request:
         words: fewest and most words, where a controller asked for it; infills choose the sizes of their blanks by it.
         label: (S,) or (B, S) slot value ids; None leaves every slot unknown.
         guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
+        guidance_limit: nats; how far guidance above 1 may push any logit from the conditional one. Tuned on held-out rows.
         temperature: divides the logits of every belief, below 1 is sharper; None for the paper's own default.
         clamp: share of the steps, at the end, whose prediction is rounded to the nearest word (Diffusion-LM).
         eta: share of the ancestral noise that DDIM adds.
@@ -52,6 +53,7 @@ class Request:
     source: Tensor | None = None
     label: Tensor | None = None
     guidance_scale: float = 1.0
+    guidance_limit: float = 2.0
     strategy: str = "absorb"
     temperature: float | None = None
     clamp: float = 0.0
@@ -99,7 +101,7 @@ class Step:
         free, steered: logits (B, L, V) of the belief before and after the controllers.
         probs: softmax of `steered`, where it was computed anyway.
         text: (B, L) the finished text; None before the last step.
-        satisfaction: per controller, its log-probability of success under the steered belief, (B,).
+        satisfaction: per controller, its log-probability of success under the belief before masks, (B,).
         seconds: since the loop began.
     """
 

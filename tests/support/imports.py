@@ -38,7 +38,7 @@ AREAS = (
          in_functions=LINGUISTICS),
     Area("controllers", ("controllers/*",), ("diffusion.core", "controllers")),
     Area("training", ("training/*",), ("diffusion", "controllers", "training"),
-         TENSORS | {"transformers", "accelerate", "tqdm"}, LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve"}),
+         TENSORS | {"transformers", "accelerate", "tqdm"}, LINGUISTICS | {"tensorboard", "pyarrow"}),
     Area("ui's Gradio side", ("ui/tab_*", "ui/forms.py", "ui/player.py", "ui/theme.py"), ("ui",), frozenset({"gradio"})),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
          frozenset({"umap"}), GRADIO_SIDE),

@@ -12,7 +12,7 @@ from ui.order import Order
 
 ORDERS = (
     Order(),
-    Order(paper="oracle", sampler="ddim", steps=1000, samples=2, seed=2**40, guidance_scale=12.5, temperature=3.5, clamp=0.25,
+    Order(paper="oracle", sampler="ddim", steps=1000, samples=2, seed=2**31, guidance_scale=12.5, temperature=3.5, clamp=0.25,
           eta=1.0, compute="fp32", controls=("length=6-9", "infill=a = <b> ___", "label=food:Italian", "length=7")),
     Order(controls=("label=area:absent,food:Chinese",)),
 )

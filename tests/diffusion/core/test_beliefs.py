@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion.core.beliefs import most_likely_text, pressure
-from diffusion.core.types import entropy
+from diffusion.core.beliefs import guide, most_likely_text, pressure
+from diffusion.core.types import Request, entropy
 from diffusion.core.vocab import END, PAD, UNK
 
 
@@ -100,3 +100,11 @@ def test_pressure_is_never_negative_and_blind_to_a_shift_of_all_logits(seed, shi
 )
 def test_entropy_of_known_distributions(probs, nats):
     assert entropy(torch.log(torch.tensor(probs))[None, None]).item() == pytest.approx(nats, abs=1e-6)
+
+
+def test_guidance_above_one_pushes_no_logit_further_than_its_limit():
+    conditional, free = torch.tensor([[[3.0, 0.0, -0.5]]]), torch.tensor([[[0.0, 0.0, 0.0]]])
+    pushed = guide(conditional, free, Request(guidance_scale=3.0, guidance_limit=2.0))
+    torch.testing.assert_close(pushed, torch.tensor([[[5.0, 0.0, -1.5]]]))
+    assert torch.equal(guide(conditional, free, Request(guidance_scale=0.0)), free)
+    assert torch.equal(guide(conditional, free, Request(guidance_scale=1.0)), conditional)
