@@ -163,7 +163,7 @@ class Autoregressive(DiffusionModel):
         return Prediction(logits, logits, nfe)
 
     def _following(self, state: Prefix, request: Request) -> tuple[Tensor, int]:
-        """Logits (B, V) of the next word, guided by the label where the request asks for it, and the network evaluations they took."""
+        """Logits (B, V) of the next word, guided by the label where asked for, and the network evaluations they took."""
         label, scale = self.label_batch(request), request.guidance_scale
         free, tokens = torch.zeros_like(label), state.tokens[:, : state.written]
         if scale in (0, 1) or not bool((label != 0).any()):

@@ -58,7 +58,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     commands = parser.add_subparsers(dest="measurement", required=True, metavar="MEASUREMENT")
     for add in (_add_quality, _add_likelihood, _add_speed, _add_matcher):
         add(commands)
-    readme = commands.add_parser("readme", help="draw the README's section of results, and the cards of the bundled checkpoints, from assets/results")
+    readme = commands.add_parser("readme", help="draw the README's section of results, and the cards of the bundled "
+                                                "checkpoints, from assets/results")
     readme.add_argument("--check", action="store_true", help="change nothing; fail where the section is out of date")
     readme.set_defaults(run=run_readme)
 
