@@ -158,7 +158,7 @@ class Autoregressive(DiffusionModel):
         if written == length:                            # a whole text: nothing is left to ask
             return Prediction(logits, logits, nfe=0)
         following, nfe = self._following(state, request)
-        logits[:, written] = (following / request.temperature).masked_fill(self.forbidden[written], -torch.inf)
+        logits[:, written] = (following / self.sharpness(request)).masked_fill(self.forbidden[written], -torch.inf)
         self._grammar(logits, written, (state.tokens[:, :written] == END).any(1))
         return Prediction(logits, logits, nfe)
 

@@ -137,7 +137,7 @@ class DiffusionLM(GaussianModel):
         logits, x0_hat = self.believe(x, x0_hat, time, label, table)
         conditional = logits[:batch]
         guided = guide(conditional, logits[batch:], request) if both else logits
-        spoken = guided if request.temperature == 1 else guided / request.temperature
+        spoken = guided if self.sharpness(request) == 1 else guided / self.sharpness(request)
         spoken = spoken + self.ruled_out[: spoken.shape[1]]
         probs = spoken.softmax(-1)
         if x0_hat is None:

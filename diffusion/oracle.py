@@ -188,7 +188,7 @@ class Oracle(GaussianModel):
             possible = conditional > -torch.inf
             free = torch.where(possible, self.sentence_beliefs(likelihood), conditional)
             logits = torch.where(possible, torch.lerp(free, conditional, scale), conditional)
-        logits = logits / request.temperature
+        logits = logits / self.sharpness(request)
         probs = logits.softmax(-1)
         return Prediction(logits, probs @ self.embedding, 2 if both else 1, probs)
 

@@ -158,6 +158,10 @@ class DiffusionModel(nn.Module, ABC):
         label = self.labels.free() if request.label is None else request.label
         return label.to(self.device).expand(len(request.seeds), -1)
 
+    def sharpness(self, request: Request) -> float:
+        """What divides the logits of a belief: the request's temperature, or the paper's own where it names none."""
+        return self.temperature if request.temperature is None else request.temperature
+
     def never(self) -> Tensor:
         """Words that no text holds, (L, V) true where forbidden: UNK anywhere, END and PAD at the first position."""
         forbidden = torch.zeros(self.length, len(self.vocab), dtype=torch.bool)
