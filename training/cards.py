@@ -20,7 +20,8 @@ def measured(slug: str, results: dict[str, dict[str, Any]]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for result in results.values():
         last = result["tables"][-1]
-        if result["paper"] == slug and "met" in last["show"]:
+        tuned = result["options"].get("rows") == "tuning"        # what was chosen by these rows is not reported on them
+        if result["paper"] == slug and "met" in last["show"] and not tuned:
             found |= {row["what"]: f"{cell(row['value'])} (bar: {row['bar']})" for row in last["rows"]}
         if slug == "judge" and "judge" in result["checkpoints"]:
             found |= {f"perplexity of {result['tables'][0]['caption'].split(', and as many ')[-1]}": row["perplexity"]
