@@ -15,8 +15,9 @@ from diffusion.core.trace import Trace
 from diffusion.core.types import Request, Step
 from diffusion.diffusion_lm import DiffusionLM
 from diffusion.oracle import Oracle
+from diffusion.sedd import SEDD
 
-PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, Autoregressive, Oracle)}
+PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, SEDD, Autoregressive, Oracle)}
 
 SAMPLERS = {**samplers.SAMPLERS, LeftToRight.slug: LeftToRight}
 

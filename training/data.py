@@ -7,12 +7,14 @@ import dataclasses
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from diffusion.core import source as source_ids
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import UNKNOWN, LabelSet, parse_meaning
 from diffusion.core.vocab import END, Vocabulary
@@ -232,6 +234,26 @@ def batches(data: Encoded, size: int, seed: int, start: int, short: int | None,
                 tokens, labels = tokens[fits[rows], :short], labels[fits[rows]]
             yield tokens, labels
             number += 1
+
+
+def conditions(labels: Tensor, data: Corpus, generator: torch.Generator, sourced: bool) -> tuple[Tensor, Tensor | None]:
+    """What a batch is told: labels (B, S) with slots hidden and, for a paper that reads a source, sources (B, M).
+
+    A source says what the full label says. 30% of the sources are empty; of all rows half have no label at all, so that a
+    fifth of the rows are free.
+    """
+    hidden = hide(labels, generator)
+    if not sourced:
+        return hidden, None
+    sources = torch.stack([_source(tuple(row), data.vocab, data.labels) for row in labels.tolist()])
+    empty, bare = torch.rand(2, len(labels), 1, generator=generator) < torch.tensor([0.3, 0.5])[:, None, None]
+    return hidden.masked_fill(bare, UNKNOWN), torch.where(empty, source_ids.empty(), sources)
+
+
+@lru_cache(maxsize=65536)
+def _source(label: tuple[int, ...], vocab: Vocabulary, labels: LabelSet) -> Tensor:
+    """The source row of a label; rows repeat, and each is made once."""
+    return source_ids.from_label(torch.tensor(label), vocab, labels)
 
 
 def hide(labels: Tensor, generator: torch.Generator) -> Tensor:

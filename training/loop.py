@@ -14,9 +14,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from diffusion import autoregressive, diffusion_lm
+import diffusion
+from diffusion import autoregressive
 from diffusion.core import checkpoint
 from diffusion.core.errors import StudioError
+from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import BatchRng
 from training import data as corpus
 from training import state
@@ -28,11 +30,7 @@ from training.progress import LOG_EVERY, Log, look, say
 from training.recipes import Recipe
 from training.run import Run
 
-BUILDERS: dict[str, type[nn.Module]] = {
-    "diffusion-lm": diffusion_lm.DiffusionLM,
-    "ar": autoregressive.Autoregressive,
-    "judge": autoregressive.LanguageModel,
-}
+BUILDERS: dict[str, type[nn.Module]] = {**diffusion.PAPERS, "judge": autoregressive.LanguageModel}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +82,8 @@ def start(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
         checkpoint.fill(model, opened)
         about["init_from"] = {"name": options.init_from, "hash": opened.hash, "steps": opened.card.get("steps")}
     model.train()
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), fused=True)
     model, optimiser = accelerator.prepare(model, optimiser)
@@ -150,7 +148,7 @@ def train(recipe: Recipe, data: Corpus, options: Options) -> Run:
     with Log(options.output, run.history, run.step) as log, tqdm(
             total=recipe.steps, initial=run.step, desc=recipe.model, unit="step", mininterval=5) as bar:
         while run.step < recipe.steps and (time.monotonic() - began) / 60 < options.max_minutes:
-            metrics = advance(run, *next(steps), accelerator)
+            metrics = advance(run, *next(steps), data, accelerator)
             run.seconds = time.monotonic() - began
             bar.update()
             looked = bool(options.look_every) and run.step % options.look_every == 0
@@ -164,29 +162,38 @@ def train(recipe: Recipe, data: Corpus, options: Options) -> Run:
     return run
 
 
-def advance(run: Run, tokens: Tensor, labels: Tensor, accelerator: Accelerator) -> dict[str, Any]:
+def advance(run: Run, tokens: Tensor, labels: Tensor, data: Corpus, accelerator: Accelerator) -> dict[str, Any]:
     """One step of optimisation."""
-    recipe, device = run.recipe, accelerator.device
+    recipe, device, sources = run.recipe, accelerator.device, []
     if recipe.hide_labels:
-        labels = corpus.hide(labels, run.generator)
+        labels, source = corpus.conditions(labels, data, run.generator, getattr(run.model, "source", False))
+        sources = [] if source is None else [source.to(device)]
     rng = BatchRng(run.generator, len(tokens), device)
     for group in run.optimiser.param_groups:
         group["lr"] = rate(recipe, run.step)
-    loss = run.model.loss(tokens.to(device), labels.to(device), rng).mean()
+    loss = run.model.loss(tokens.to(device), labels.to(device), rng, *sources).mean()
     accelerator.backward(loss)
     norm = accelerator.clip_grad_norm_(run.model.parameters(), recipe.clip)
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     run.step += 1
+    if isinstance(run.model, DiffusionModel):
+        run.model.after_step(run.step)
     follow(run)
     return {"loss": loss.detach(), "norm": norm}
 
 
 @torch.no_grad()
 def follow(run: Run) -> None:
-    """Moves the EMA weights towards the weights; early on faster, so that they forget the initialisation."""
+    """Moves the EMA weights towards the weights; early on faster, so that they forget the initialisation.
+
+    Buffers are facts, not weights: they are copied.
+    """
     decay = min(run.recipe.ema, (1 + run.step) / (10 + run.step))
     own = checkpoint.distinct(run.model)
+    for name, _ in run.model.named_buffers():
+        if name in run.ema:
+            run.ema[name].copy_(own[name])
     floats = [name for name, value in run.ema.items() if value.is_floating_point()]
     torch._foreach_lerp_([run.ema[name] for name in floats], [own[name] for name in floats], 1 - decay)
 

@@ -98,8 +98,10 @@ def valid_loss(model: nn.Module, data: Corpus, batch: int) -> float:
     total, rows = 0.0, min(_VALID_ROWS, len(data.valid.tokens))
     for first in range(0, rows, batch):
         part = slice(first, min(first + batch, rows))
-        tokens, labels = data.valid.tokens[part], corpus.hide(data.valid.labels[part], generator)
-        losses = model.loss(tokens.to(device), labels.to(device), BatchRng(generator, len(tokens), device))
+        tokens, sourced = data.valid.tokens[part], getattr(model, "source", False)
+        labels, source = corpus.conditions(data.valid.labels[part], data, generator, sourced)
+        told = (labels.to(device), BatchRng(generator, len(tokens), device), *([source.to(device)] if sourced else []))
+        losses = model.loss(tokens.to(device), *told)
         total += float(losses.sum())
     return round(total / rows, 4)
 

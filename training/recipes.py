@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from diffusion import autoregressive, diffusion_lm
+from diffusion import autoregressive, diffusion_lm, sedd
 from diffusion.core.errors import known_or_raise
 from diffusion.nn.backbone import BackboneConfig
 
@@ -49,6 +49,8 @@ RECIPES: dict[str, Recipe] = {
     "diffusion-lm-e2e": Recipe("diffusion-lm", diffusion_lm.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999),
     "diffusion-lm-e2e-paper": Recipe("diffusion-lm", diffusion_lm.Config.paper(_E2E), steps=200_000, lr=1e-4,
                                      warmup=0, weight_decay=0.0, ema=0.9999, short=None),
+    "sedd-e2e-small": Recipe("sedd", sedd.Config(_SMALL), steps=16_000, short=32),
+    "sedd-e2e": Recipe("sedd", sedd.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999, short=32),
     "ar-e2e-small": Recipe("ar", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=6_000, lr=1e-3,
                            short=None),
     "ar-e2e": Recipe("ar", autoregressive.Config(width=256, layers=6), steps=20_000, batch=256, lr=1e-3, short=None),

@@ -1,6 +1,6 @@
 """Checkpoints: a folder of safetensors and JSON. Nothing is ever unpickled.
 
-`model.safetensors` weights (bf16) · `config.json` what to build · `vocab.json`, `labels.json` words and slots, whose
+`model.safetensors` weights (bf16; tables and scales that a paper keeps beside them in fp32) · `config.json` what to build · `vocab.json`, `labels.json` words and slots, whose
 fingerprints stand in the configuration · `card.json` how it was trained and what was measured · `README.md` the card.
 """
 
@@ -11,7 +11,7 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,15 +172,22 @@ class Writable(typing.Protocol):
     vocab: Vocabulary
     labels: LabelSet
 
+    def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
+
 
 def write(folder: Path, model: Writable, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
-    """Writes a checkpoint folder, weights in bf16, with the card also as a README.md for the Hub."""
+    """Writes a checkpoint folder with the card also as a README.md for the Hub.
+
+    Weights are rounded to bf16. Buffers keep their type: a noise schedule rounded to 8 bits is another schedule.
+    """
     vocab, labels = model.vocab, model.labels
     folder.mkdir(parents=True, exist_ok=True)
     info = {"format": FORMAT, "model": model.slug, "config": dataclasses.asdict(model.config),
             "vocab": vocab.fingerprint, "labels": labels.fingerprint}
-    save_file({name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in weights.items()},
-              folder / WEIGHTS, metadata={"format": "pt"})
+    buffers = {name for name, _ in model.named_buffers()}
+    kept = {name: tensor.detach().to("cpu", tensor.dtype if name in buffers else torch.bfloat16).contiguous()
+            for name, tensor in weights.items()}
+    save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
     for name, value in ((CONFIG, info), (CARD, card)):
         (folder / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / VOCAB).write_text(vocab.to_json(), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from diffusion.core import source
 from diffusion.core.checkpoint import Checkpoint, build, distinct, locate, read, write
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
@@ -157,6 +158,14 @@ class DiffusionModel(nn.Module, ABC):
         """The request's label for every seed, (B, S); all unknown where the request has none."""
         label = self.labels.free() if request.label is None else request.label
         return label.to(self.device).expand(len(request.seeds), -1)
+
+    def source_batch(self, request: Request) -> Tensor:
+        """The request's source for every seed, (B, M); the empty source where the request has none."""
+        row = source.empty() if request.source is None else request.source
+        return row.to(self.device).expand(len(request.seeds), -1)
+
+    def after_step(self, step: int) -> None:
+        """Called in training after `step` steps of optimisation; for what a paper fits beside its weights."""
 
     def sharpness(self, request: Request) -> float:
         """What divides the logits of a belief: the request's temperature, or the paper's own where it names none."""

@@ -44,6 +44,10 @@ class Request:
         temperature: divides the logits of every belief, below 1 is sharper; None for the paper's own default.
         clamp: share of the steps, at the end, whose prediction is rounded to the nearest word (Diffusion-LM).
         eta: share of the ancestral noise that DDIM adds.
+        source: (M,) or (B, M) ids of `diffusion.core.source`, for papers that read one; None for the empty source.
+        mix, mix_share: chance with which a step of the first `mix_share` of the steps draws x_s anew from q(x_s | x0_hat)
+            instead of from the posterior (SeqDiffuSeq's generate-by-mix; both 1: generate-by-q).
+        revise: committed words that SEDD masks again at every step, the least likely first.
     """
 
     length: int = 0
@@ -58,6 +62,9 @@ class Request:
     temperature: float | None = None
     clamp: float = 0.0
     eta: float = 0.0
+    mix: float = 0.0
+    mix_share: float = 1.0
+    revise: int = 0
     words: tuple[int, int] | None = None
 
     def with_(self, **changes: Any) -> Request:

@@ -150,10 +150,10 @@ def test_a_run_in_two_parts_equals_one_in_one_part(tmp_path, monkeypatch):
 def breaking_after(steps):
     from training.loop import advance
 
-    def broken(run, tokens, labels, accelerator):
+    def broken(run, tokens, labels, data, accelerator):
         if run.step == steps:
             raise KeyboardInterrupt
-        return advance(run, tokens, labels, accelerator)
+        return advance(run, tokens, labels, data, accelerator)
 
     return broken
 
