@@ -170,6 +170,10 @@ def why_not(model: DiffusionModel, controller: Controller | type[Controller], st
     if papers and model.slug not in papers:
         return (f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. "
                 f"Choose 'absorb'.")
+    if controller.masks or controller.has_strength:      # it is about words; one that only asks for a label is not
+        reason = model.no_control()
+        if reason is not None:
+            return reason
     context = Context.of(model)
     sentence = controller.lacks(context)
     if sentence is None and isinstance(controller, Controller):
@@ -180,9 +184,10 @@ def why_not(model: DiffusionModel, controller: Controller | type[Controller], st
     return sentence
 
 
-def note(model: DiffusionModel, controller: Controller | type[Controller]) -> str | None:
-    """What a person should know of this pair although it works, as a sentence; None when there is nothing."""
-    if controller.masks and not model.hard:
-        return (f"{model.title} honours '{controller.title}' as a preference, not exactly: "
+def note(model: DiffusionModel, *controllers: Controller | type[Controller]) -> str | None:
+    """What a person should know of these together although they work, as a sentence; None when there is nothing."""
+    titles = list(dict.fromkeys(f"'{controller.title}'" for controller in controllers if controller.masks))
+    if titles and not model.hard:
+        return (f"{model.title} honours {' and '.join(titles)} as a preference, not exactly: "
                 f"its words are read off a state that holds them only approximately.")
     return None

@@ -14,10 +14,14 @@ from diffusion.core.strategy import Strategy
 from diffusion.core.trace import Trace
 from diffusion.core.types import Request, Step
 from diffusion.diffusion_lm import DiffusionLM
+from diffusion.ld4lg import LD4LG
 from diffusion.oracle import Oracle
+from diffusion.rdlm import RDLM
 from diffusion.sedd import SEDD
+from diffusion.seqdiffuseq import SeqDiffuSeq
 
-PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (DiffusionLM, SEDD, Autoregressive, Oracle)}
+PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (
+    DiffusionLM, SeqDiffuSeq, LD4LG, SEDD, RDLM, Autoregressive, Oracle)}
 
 SAMPLERS = {**samplers.SAMPLERS, LeftToRight.slug: LeftToRight}
 

@@ -22,7 +22,7 @@ from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.sampler import Sampler
-from diffusion.core.types import Prediction, Request, Transition
+from diffusion.core.types import Prediction, Request, Space, Transition
 from diffusion.core.vocab import END, PAD, Vocabulary
 from diffusion.nn.backbone import LabelEmbedding, network_precision
 
@@ -114,6 +114,8 @@ class LeftToRight(Sampler):
 
     slug: ClassVar[str] = "left-to-right"
     title: ClassVar[str] = "Left to right"
+    spaces: ClassVar[tuple[Space, ...]] = (Space.PREFIX,)
+    heeds_steps: ClassVar[bool] = False
 
     def times(self, model: DiffusionModel, steps: int) -> list[float]:
         """One step for each position, whatever was asked for."""
@@ -137,6 +139,7 @@ class Autoregressive(DiffusionModel):
     title: ClassVar[str] = "Autoregressive baseline"
     config_type: ClassVar[type] = Config
     samplers: ClassVar[tuple[str, ...]] = ("left-to-right",)
+    space: ClassVar[Space] = Space.PREFIX
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
         super().__init__(config, vocab, labels)

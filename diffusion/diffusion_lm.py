@@ -21,16 +21,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.core import schedules
-from diffusion.core.beliefs import guide, most_likely_text
+from diffusion.core.beliefs import guide
+from diffusion.core.embedded import EmbeddingModel, cross_entropy
 from diffusion.core.labels import LabelSet
-from diffusion.core.model import GaussianModel
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.types import Gaussian, Prediction, Request
-from diffusion.core.vocab import PAD, Vocabulary
+from diffusion.core.vocab import Vocabulary
 from diffusion.nn.backbone import Backbone, BackboneConfig
 
 BOUND_START = 0.05       # time below which the likelihood bound leaves the word to the rounding head
@@ -44,21 +43,24 @@ class Config:
         embedding_width: D. The paper uses 16 for E2E.
         embedding_scale: root mean square of an embedding's coordinates; None leaves the norm free, as the paper does.
         readout: "rounding": the network gives x0_hat and the tied head logits = x0_hat E^T + b (paper, section 4.2);
-            "belief": the network gives logits and x0_hat = softmax(logits) E.
+            "belief": the network gives logits and x0_hat = softmax(logits) E; "noise": the network gives eps_hat, and x0_hat
+            follows from it (Ho et al. 2020), which the paper compares with and advises against (section 4.2).
         anchor: cross-entropy on the prediction instead of on the noised embedding.
         pad_weight: weight in the loss of PAD from the third on; 1 in the paper.
         entry_steps: sigma_0^2 = 1 - alpha_bar(1 / entry_steps), the paper's q(x_0 | w) with T = 2000; 0 for none.
+        learned_embeddings: False keeps the embeddings as they were drawn, the paper's "random embeddings".
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     embedding_width: int = 32
     embedding_scale: float | None = 0.5
     schedule: str = "sqrt"
-    readout: Literal["belief", "rounding"] = "belief"
+    readout: Literal["belief", "rounding", "noise"] = "belief"
     anchor: bool = True
     self_conditioning: bool = True
     pad_weight: float = 0.2
     entry_steps: int = 0
+    learned_embeddings: bool = True
 
     @classmethod
     def paper(cls, backbone: BackboneConfig) -> Config:
@@ -67,7 +69,7 @@ class Config:
                    self_conditioning=False, pad_weight=1.0, entry_steps=2000)
 
 
-class DiffusionLM(GaussianModel):
+class DiffusionLM(EmbeddingModel):
     """Words become points in a small space; noise moves the points until nothing is left of them, and the model walks
     them back. At every step it believes something about every word at once, so a wish about any word can steer it."""
 
@@ -76,43 +78,30 @@ class DiffusionLM(GaussianModel):
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
     temperature: ClassVar[float] = 0.6                   # fluent and still varied; the choice is in assets/results
-    samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++")
+    samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++", "renoise")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
         super().__init__(config, vocab, labels)
         self.length = config.backbone.length
         width = config.embedding_width
-        self.embedding = nn.Embedding(len(vocab), width)
+        self.embedding = nn.Embedding(len(vocab), width).requires_grad_(config.learned_embeddings)
         outputs = len(vocab) if config.readout == "belief" else width
         self.network = Backbone(config.backbone, 2 * width if config.self_conditioning else width, outputs)
         self.bias = nn.Parameter(torch.zeros(len(vocab)))
-        self._table: tuple[tuple[int, int], Tensor] | None = None
         self.alpha_bar = schedules.alpha_bar(config.schedule)
         entry = torch.tensor(1 / config.entry_steps) if config.entry_steps else torch.tensor(0.0)
         self.entry_variance = float(1 - self.alpha_bar(entry)) if config.entry_steps else 0.0
         ruled_out = torch.zeros(self.never().shape).masked_fill(self.never(), -torch.inf)
         self.register_buffer("ruled_out", ruled_out, persistent=False)
 
-    def table(self) -> Tensor:
-        """Embeddings E (V, D), of fixed norm where the config says so."""
-        weight, scale = self.embedding.weight, self.config.embedding_scale
-        if scale is None:
-            return weight
-        if torch.is_grad_enabled():
-            return _of_norm(weight, scale)
-        key = (weight._version, weight.data_ptr())       # the same at every step of a run: computed once
-        if self._table is None or self._table[0] != key:
-            self._table = (key, _of_norm(weight, scale))
-        return self._table[1]
-
     # ---- the belief
 
     def believe(self, x: Tensor, x0_hat: Tensor, t: Tensor, label: Tensor, table: Tensor) -> tuple[Tensor, Tensor | None]:
         """One network evaluation: x, x0_hat (B, L, D), t (B,) or (1,), label (B, S).
 
-        Returns logits (B, L, V), and the network's own x0_hat (B, L, D) where the read-out is by rounding.
+        Returns logits (B, L, V), and the network's own x0_hat (B, L, D) where the read-out is not by the belief.
         """
-        scale = self.config.embedding_scale
+        scale, noisy = self.config.embedding_scale, x
         if scale is not None:                            # unit variance into the network at every noise level
             signal = self.alpha_bar(t)[:, None, None]
             x, x0_hat = x * torch.rsqrt(1 - signal * (1 - scale**2)), x0_hat / scale
@@ -120,7 +109,24 @@ class DiffusionLM(GaussianModel):
         output = self.evaluate(inputs, t, label).float()
         if self.config.readout == "belief":
             return output + self.bias, None
-        return output @ table.T + self.bias, output
+        if self.config.readout == "noise":
+            signal = self.alpha_bar(t)[:, None, None]
+            output = (noisy - (1 - signal).sqrt() * output) / signal.sqrt()
+        return self._inside(output, table) @ table.T + self.bias, output
+
+    def _inside(self, x0_hat: Tensor, table: Tensor) -> Tensor:
+        """x0_hat (B, L, D); of predicted noise, brought into the ball that holds all embeddings and so every mean of them.
+
+        Near t = 1 an error of eps_hat is multiplied by thousands; image diffusion clips to the range of pixels instead.
+        """
+        if self.config.readout != "noise":
+            return x0_hat
+        radius = table.norm(dim=-1).max()
+        return x0_hat * (radius / x0_hat.norm(dim=-1, keepdim=True).clamp(min=1e-9)).clamp(max=1)
+
+    def _mean_of(self, logits: Tensor, own: Tensor | None, table: Tensor) -> Tensor:
+        """x0_hat (B, L, D) of what `believe` returned."""
+        return logits.softmax(-1) @ table if own is None else self._inside(own, table)
 
     def predict(self, state: Gaussian, t: float, request: Request) -> Prediction:
         """The belief at time t, guided by the label where the request asks for it."""
@@ -143,27 +149,8 @@ class DiffusionLM(GaussianModel):
         if x0_hat is None:
             native = probs @ table
         else:                                            # the mean moves as guidance and ruled-out words moved the belief
-            native = x0_hat[:batch] + (probs - conditional.softmax(-1)) @ table
+            native = self._inside(x0_hat[:batch], table) + (probs - conditional.softmax(-1)) @ table
         return Prediction(spoken, native, 2 if both else 1, probs)
-
-    def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
-        """x0_hat moves by the change of the expected embedding, x0_hat += (p' - p) E; it *is* p' E if read as a belief."""
-        logits = prediction.logits + wanted
-        probs = logits.softmax(-1)                                            # (B, L, V)
-        if self.config.readout == "belief":
-            native = probs @ self.table()
-        else:
-            native = prediction.native + (probs - prediction.logits.softmax(-1)) @ self.table()
-        return Prediction(logits, native, prediction.nfe, probs)
-
-    def decode(self, state: Gaussian) -> Tensor:
-        """Words (B, L) by the largest logit of the tied head."""
-        products = state.x @ self.table().T              # with embeddings of one norm, the nearest has the largest
-        return (products if self.config.readout == "belief" else products + self.bias).argmax(-1)
-
-    def finish(self, state: Gaussian, prediction: Prediction) -> Tensor:
-        """The most likely text under the last belief: words, one END, then PAD."""
-        return most_likely_text(prediction.logits)
 
     # ---- the process
 
@@ -173,19 +160,9 @@ class DiffusionLM(GaussianModel):
         zeros = torch.zeros(batch, self.length, width, device=self.device)
         return zeros, torch.full((1,), 0.5, device=self.device), self.labels.free().to(self.device).expand(batch, -1)
 
-    @property
-    def state_width(self) -> int:
-        """D."""
-        return self.config.embedding_width
-
     def signal(self, t: float) -> Tensor:
         """alpha_bar at time t, ()."""
         return schedules.at(self.config.schedule, t)
-
-    def clamp(self, x0_hat: Tensor) -> Tensor:
-        """The nearest embedding to each vector, by Euclidean distance; the paper's clamping trick."""
-        table = self.table()
-        return table[(x0_hat @ table.T - table.square().sum(-1) / 2).argmax(-1)]
 
     def noise(self, tokens: Tensor, t: float, rng: Rng) -> Gaussian:
         """x_t of the forward process from tokens (B, L)."""
@@ -202,28 +179,26 @@ class DiffusionLM(GaussianModel):
         clean = table[tokens]                                                 # (B, L, D)
         x0 = clean + math.sqrt(self.entry_variance) * rng.normal(*clean.shape[1:]) if self.entry_variance else clean
         signal = self.alpha_bar(t)[:, None, None]
-        x = signal.sqrt() * x0 + (1 - signal).sqrt() * rng.normal(*clean.shape[1:])
+        eps = rng.normal(*clean.shape[1:])
+        x = signal.sqrt() * x0 + (1 - signal).sqrt() * eps
         x0_hat = torch.zeros_like(x)
         if self.config.self_conditioning and float(rng.uniform()[0]) < 0.5:
             with torch.no_grad():
-                logits, own = self.believe(x, x0_hat, t, label, table)
-                x0_hat = logits.softmax(-1) @ table if own is None else own
+                x0_hat = self._mean_of(*self.believe(x, x0_hat, t, label, table), table)
         logits, own = self.believe(x, x0_hat.detach(), t, label, table)
-        weight = self._weights(tokens)                                        # (B, L)
+        weight = self.word_weights(tokens)                                        # (B, L)
         loss = torch.zeros(len(tokens), device=tokens.device)
         if self.config.anchor:
-            loss = loss + (weight * _cross_entropy(logits, tokens)).mean(1)
+            loss = loss + (weight * cross_entropy(logits, tokens)).mean(1)
         if own is not None:
             rounding = torch.zeros_like(loss) if self.config.anchor else (
-                weight * _cross_entropy(x0 @ table.T + self.bias, tokens)).mean(1)
+                weight * cross_entropy(x0 @ table.T + self.bias, tokens)).mean(1)
             prior = (schedules.sqrt(torch.ones(())) * x0.square()).mean((1, 2))
-            loss = loss + (weight[..., None] * (x0 - own).square()).mean((1, 2)) + rounding + prior
+            error = x0 - own
+            if self.config.readout == "noise":
+                error = eps - (x - signal.sqrt() * own) / (1 - signal).sqrt().clamp(min=1e-6)
+            loss = loss + (weight[..., None] * error.square()).mean((1, 2)) + rounding + prior
         return loss
-
-    def _weights(self, tokens: Tensor) -> Tensor:
-        """1 for words, END and the first two PAD, `pad_weight` for the rest, (B, L)."""
-        late_pad = (tokens == PAD).cumsum(1) > 2
-        return torch.where(late_pad, self.config.pad_weight, 1.0)
 
     def bound(self, tokens: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
         """Variational bound with one time a row, (B,) nats: prior + 1/2 int -dSNR/dt |E - x0_hat|^2 dt + rounding.
@@ -242,7 +217,7 @@ class DiffusionLM(GaussianModel):
         diffusion = -0.5 * slope * error * (1 - BOUND_START)
         start = torch.full_like(t, BOUND_START)
         logits = self._mean(self._noised(clean, start, rng), start, label, table)[0]
-        rounding = _cross_entropy(logits, tokens).sum(1)
+        rounding = cross_entropy(logits, tokens).sum(1)
         signal = self.alpha_bar(torch.ones((), device=t.device))
         variance = 1 - signal + signal * self.entry_variance
         prior = 0.5 * (variance + signal * clean.square() - 1 - variance.log()).sum((1, 2))
@@ -264,15 +239,5 @@ class DiffusionLM(GaussianModel):
         x0_hat = torch.zeros_like(x)
         for _ in range(2 if self.config.self_conditioning else 1):
             logits, own = self.believe(x, x0_hat, t, label, table)
-            x0_hat = logits.softmax(-1) @ table if own is None else own
+            x0_hat = self._mean_of(logits, own, table)
         return logits, x0_hat
-
-
-def _of_norm(weight: Tensor, scale: float) -> Tensor:
-    """Rows of a table brought to root mean square `scale`."""
-    return F.normalize(weight, dim=-1) * (scale * math.sqrt(weight.shape[1]))
-
-
-def _cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Nats at each position, (B, L, V) and (B, L) -> (B, L)."""
-    return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")

@@ -27,12 +27,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.core.beliefs import guide, most_likely_text
-from diffusion.core.errors import known_or_raise
+from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.labels import LabelSet
-from diffusion.core.model import DiffusionModel
+from diffusion.core.model import DiscreteModel
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.schedules import DISCRETE
-from diffusion.core.types import Prediction, Request
+from diffusion.core.types import Prediction, Request, Space
 from diffusion.core.vocab import END, PAD, Vocabulary
 from diffusion.nn.backbone import Backbone, BackboneConfig
 
@@ -46,8 +46,8 @@ class Config:
 
     Attributes:
         graph: "absorbing" (words turn into the mask) or "uniform" (words turn into any word).
-        noise: "log-linear" or "geometric" (PAPERS of the field use log-linear for the absorbing graph).
-        width: D, of the table that tokens enter the network by.
+        noise: "log-linear" or "geometric"; two thirds of the geometric time axis carry almost no noise.
+        embedding_width: D, of the table that tokens enter the network by.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -55,8 +55,13 @@ class Config:
     noise: str = "log-linear"
     embedding_width: int = 64
 
+    @classmethod
+    def variants(cls) -> dict[str, Config]:
+        """Further settings that keep every promise of the port, by name."""
+        return {"uniform graph": cls(graph="uniform")}
 
-class SEDD(DiffusionModel):
+
+class SEDD(DiscreteModel):
     """Words vanish one by one behind a mask, and the model brings them back: at every step it says for each hidden word what
     stands there, and some of them are uncovered for good. A word once uncovered stays, unless it is masked again."""
 
@@ -71,6 +76,8 @@ class SEDD(DiffusionModel):
         self.length = config.backbone.length
         self.mask = len(vocab)                           # the mask's own state, behind the words
         self.states = len(vocab) + (config.graph == "absorbing")
+        if config.graph == "uniform":
+            self.space, self.samplers = Space.REPLACED, ("analytic", "euler")
         self.noise_schedule = DISCRETE[known_or_raise("noise schedule", config.noise, DISCRETE)]()
         self.embedding = nn.Embedding(self.states, config.embedding_width)
         self.network = Backbone(config.backbone, config.embedding_width, len(vocab))
@@ -79,12 +86,11 @@ class SEDD(DiffusionModel):
 
     # ---- the belief
 
-    def believe(self, ids: Tensor, t: Tensor, label: Tensor) -> Tensor:
-        """One network evaluation: ids (B, L) of states, t (B,) or (1,), label (B, S) -> logits (B, L, V).
+    def believe(self, ids: Tensor, moved: Tensor, label: Tensor) -> Tensor:
+        """One network evaluation: ids (B, L) of states, moved (B,) or (1,), label (B, S) -> logits (B, L, V).
 
         Time enters as the probability m(t) that a word has been replaced.
         """
-        moved = self.noise_schedule.move_probability(t)
         return self.evaluate(self.embedding(ids), moved, label).float() + self.bias
 
     def predict(self, state: Tensor, t: float, request: Request) -> Prediction:
@@ -97,21 +103,24 @@ class SEDD(DiffusionModel):
         elif scale == 0:
             label = free
         time = torch.full((1,), t, device=state.device)  # one for all rows: the same bits alone or in a batch
-        logits = self.believe(state.repeat(2, 1) if both else state, time, label)
+        moved = self.noise_schedule.move_probability(time)
+        logits = self.believe(state.repeat(2, 1) if both else state, moved, label)
         if both:
             logits = guide(logits[:len(state)], logits[len(state):], request)
         if self.sharpness(request) != 1:
             logits = logits / self.sharpness(request)
-        return Prediction(self.known(logits, state), state, 2 if both else 1)
+        logits = self.known(logits, state)
+        return Prediction(logits, state, 2 if both else 1, logits.softmax(-1))
 
     def known(self, logits: Tensor, ids: Tensor) -> Tensor:
         """Logits (B, L, V) with what is certain: words that no text holds, and for masked states (B, L) committed words."""
         never = self.never_here[: ids.shape[1]]
         if self.config.graph == "uniform":
             return logits.masked_fill(never, -torch.inf)
-        certain = torch.full_like(logits, -CERTAIN).scatter_(-1, ids.clamp(max=self.mask - 1)[..., None], 0.0)
-        committed = (ids != self.mask)[..., None]
-        return torch.where(committed, certain, self.form(logits, ids)).masked_fill(never, -torch.inf)
+        committed, own = (ids != self.mask)[..., None], ids.clamp(max=self.mask - 1)[..., None]
+        logits = self.form(logits, ids).masked_fill_(committed, -CERTAIN)     # a new tensor, changed in place from here on
+        logits = logits.scatter_(-1, own, logits.gather(-1, own).masked_fill_(committed, 0.0))
+        return logits.masked_fill_(never, -torch.inf)
 
     def form(self, logits: Tensor, ids: Tensor) -> Tensor:
         """Logits (B, L, V) less `CERTAIN` where the committed words (B, L) rule a word out: a text is words, END, PAD."""
@@ -143,13 +152,29 @@ class SEDD(DiffusionModel):
         ratios = of_own * (other / stay) + probs * (stay / other) + (1 - of_own - probs)
         return ratios.scatter(-1, own, 1.0)
 
+    def belief_of_score(self, score: Tensor, ids: Tensor, t: Tensor) -> Tensor:
+        """The belief (B, L, V) that scores (B, L, N) mean: the inverse of `score`, whatever gave the scores.
+
+        Uniform: with a, b as there, sum_y s_y - 1 is linear in the probability of the own word, and then s_y - 1 in p_y.
+        """
+        moved, own = self.noise_schedule.move_probability(t)[:, None, None], ids[..., None]
+        if self.config.graph == "absorbing":
+            certain = torch.zeros_like(score).scatter(-1, own, 1.0)[..., :-1]
+            return torch.where(own == self.mask, score[..., :-1] * (moved / (1 - moved)), certain)
+        other, others = moved / self.states, self.states - 1
+        rise, fall = (1 - moved) / other, -(1 - moved) / (1 - moved + other)   # a/b - 1 and b/a - 1
+        excess = score - 1
+        of_own = (excess.sum(-1, keepdim=True) - rise) / (others * fall - rise)
+        return ((excess - of_own * fall) / rise).scatter(-1, own, of_own)
+
     def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
         """The wish is added to the logits; the score of the wished belief is p' / p times the old one."""
-        return Prediction(prediction.logits + wanted, prediction.native, prediction.nfe)
+        logits = prediction.logits + wanted
+        return Prediction(logits, prediction.native, prediction.nfe, logits.softmax(-1))
 
     def decode(self, state: Tensor) -> Tensor:
         """The words (B, L); PAD where the mask still stands."""
-        return torch.where(state == self.states - 1, PAD, state) if self.states > len(self.vocab) else state
+        return state.masked_fill(state == self.mask, PAD)
 
     def finish(self, state: Tensor, prediction: Prediction) -> Tensor:
         """The most likely text in which every position that the state has decided counts as certain."""
@@ -165,16 +190,21 @@ class SEDD(DiffusionModel):
         return zeros, torch.full((1,), 0.5, device=self.device), self.labels.free().to(self.device).expand(batch, -1)
 
     def prior(self, request: Request, rng: Rng) -> Tensor:
-        """All masked, or uniform words, (B, L)."""
+        """All masked, or uniform words, (B, L).
+
+        Raises:
+            StudioError: words of the uniform graph were to be revised.
+        """
+        if request.revise and self.config.graph == "uniform":
+            raise StudioError("Words that are replaced at random are never final, so there is nothing to revise: leave "
+                              "revise at 0, or take a model of the absorbing graph.")
         if self.config.graph == "absorbing":
             return torch.full((len(request.seeds), request.length), self.mask, device=self.device)
         return (rng.uniform(request.length) * self.states).long()
 
     def noise(self, tokens: Tensor, t: float, rng: Rng) -> Tensor:
         """x_t of the forward process from tokens (B, L); at t = 1 the prior itself."""
-        time = torch.full((len(tokens),), t, device=tokens.device)
-        moved = self.noise_schedule.move_probability(time) if t < 1 else torch.ones_like(time)
-        return self._replaced(tokens, moved, rng)
+        return self._replaced(tokens, torch.full((len(tokens),), self.noise_schedule.replaced(t), device=tokens.device), rng)
 
     def _replaced(self, tokens: Tensor, moved: Tensor, rng: Rng | BatchRng) -> Tensor:
         """Each word replaced with probability moved (B,)."""
@@ -193,8 +223,9 @@ class SEDD(DiffusionModel):
     def _entropy_rate(self, tokens: Tensor, t: Tensor, label: Tensor, rng: BatchRng) -> Tensor:
         """sigma(t) times the score entropy summed over positions, (B,). Source: the paper's equation 5 with its section 3.3."""
         noise = self.noise_schedule
-        ids = self._replaced(tokens, noise.move_probability(t), rng)
-        logits = self.believe(ids, t, label)
+        moved = noise.move_probability(t)
+        ids = self._replaced(tokens, moved, rng)
+        logits = self.believe(ids, moved, label)
         if self.config.graph == "absorbing":
             return noise.rate(t) / torch.expm1(noise.total(t)) * self._masked_entropy(logits, tokens, ids)
         return noise.rate(t) * self._uniform_score_entropy(logits, tokens, ids, t)
@@ -228,12 +259,13 @@ class SEDD(DiffusionModel):
         times = FLOOR + (1 - FLOOR) * rng.times()
         if self.config.graph == "absorbing":
             ids = self._replaced(tokens, times, rng)
-            logits = self.evaluate(self.embedding(ids), times, label).float() + self.bias
-            integral = self._masked_entropy(logits, tokens, ids) / times
+            integral = self._masked_entropy(self.believe(ids, times, label), tokens, ids) / times
         else:
             integral = self._entropy_rate(tokens, times, label, rng)
         start = torch.full_like(times, FLOOR)
-        ids = self._replaced(tokens, self.noise_schedule.move_probability(start), rng)
+        if self.config.graph == "uniform":
+            start = self.noise_schedule.move_probability(start)
+        ids = self._replaced(tokens, start, rng)
         logits = self.believe(ids, start, label)
         if self.config.graph == "absorbing":
             left = self._masked_entropy(logits, tokens, ids)

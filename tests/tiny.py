@@ -13,12 +13,15 @@ from diffusion.core.model import DiffusionModel
 from diffusion.core.vocab import SPECIALS, Vocabulary
 
 WORDS = ("soup", "bread", "tea", "is", "hot", "cold", "the", "and", ".")
-SIZES = {"width": 16, "layers": 1, "heads": 2, "length": 10, "time_width": 16, "embedding_width": 8, "dropout": 0.0}
+SIZES = {"width": 16, "layers": 1, "heads": 2, "length": 10, "time_width": 16, "embedding_width": 8, "dropout": 0.0,
+         "latents": 4, "latent_width": 12}
 
 AS_IN_THE_PAPER = ", as in the paper"
 NAMES = [
     *diffusion.PAPERS,
     *(slug + AS_IN_THE_PAPER for slug, kind in diffusion.PAPERS.items() if hasattr(kind.config_type, "paper")),
+    *(f"{slug}, {name}" for slug, kind in diffusion.PAPERS.items() if hasattr(kind.config_type, "variants")
+      for name in kind.config_type.variants()),
 ]
 
 
@@ -34,24 +37,29 @@ def tiny_labels() -> LabelSet:
 
 def kind_of(name: str) -> type[DiffusionModel]:
     """The class of a tiny model."""
-    return diffusion.PAPERS[name.removesuffix(AS_IN_THE_PAPER)]
+    return diffusion.PAPERS[name.partition(", ")[0]]
 
 
-def tiny_model(name: str) -> DiffusionModel:
+def tiny_model(name: str, vocab: Vocabulary | None = None, labels: LabelSet | None = None, **sizes: int) -> DiffusionModel:
     """A fresh model of a paper in eval mode, with the same random weights at every call; the oracle as it is.
 
     Every number is drawn, those that start at zero too: else neither time nor label would have a say.
 
     Args:
-        name: slug of the paper, or slug with `AS_IN_THE_PAPER` behind it where its configuration knows `paper`.
+        name: slug of the paper; with `AS_IN_THE_PAPER` behind it where its configuration knows `paper`; or with one of the
+            configuration's `variants` behind it.
+        vocab, labels, sizes: instead of the tiny ones, and instead of those in `SIZES`.
     """
     kind = kind_of(name)
     if kind.weightless:
         return kind.from_nothing()
-    labels, config = tiny_labels(), kind.config_type()
+    vocab, labels = vocab or tiny_vocab(), labels or tiny_labels()
+    config, variant = kind.config_type(), name.partition(", ")[2]
     if name.endswith(AS_IN_THE_PAPER):
         config = kind.config_type.paper(config.backbone)
-    model = kind(shrunk(config, {**SIZES, "label_sizes": labels.sizes}), tiny_vocab(), labels)
+    elif variant:
+        config = kind.config_type.variants()[variant]
+    model = kind(shrunk(config, {**SIZES, **sizes, "label_sizes": labels.sizes}), vocab, labels)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weight in model.parameters():

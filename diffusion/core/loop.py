@@ -11,7 +11,7 @@ import torch
 from diffusion.core.errors import StudioError
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import Rng
-from diffusion.core.sampler import Sampler
+from diffusion.core.sampler import Sampler, why_not
 from diffusion.core.strategy import Strategy
 from diffusion.core.types import Request, Step
 
@@ -24,7 +24,7 @@ def resolved(model: DiffusionModel, request: Request) -> Request:
                          temperature=model.temperature if request.temperature is None else request.temperature)
 
 
-def check(model: DiffusionModel, request: Request) -> None:
+def check(model: DiffusionModel, request: Request, sampler: type[Sampler] | Sampler) -> None:
     """Refuses a request that no run should start from.
 
     Raises:
@@ -38,9 +38,15 @@ def check(model: DiffusionModel, request: Request) -> None:
         raise StudioError(f"A seed is a whole number from 0 to 2^32 - 1; got {min(request.seeds)} to {max(request.seeds)}.")
     if not 2 <= request.length <= model.length:
         raise StudioError(f"Texts of {request.length} positions are not possible; {model.title} has 2 to {model.length}.")
-    if request.sampler not in model.samplers:
-        raise StudioError(f"The sampler '{request.sampler}' does not fit {model.title}, whose samplers are "
-                          f"{', '.join(model.samplers)}.")
+    if reason := why_not(sampler, model):
+        raise StudioError(reason)
+    if not 0 <= request.revise < request.length:
+        raise StudioError(f"{request.revise} words cannot be revised at every step; choose 0 to {request.length - 1}.")
+    if not (0 <= request.mix <= 1 and 0 <= request.mix_share <= 1):
+        raise StudioError(f"Re-noising with chance {request.mix} in a share {request.mix_share} of the steps is not possible; "
+                          f"choose 0 to 1 for each.")
+    if request.source is not None and not model.source:
+        raise StudioError(f"{model.title} reads no source. Leave the source out, or choose a paper that reads one.")
     if request.temperature is not None and not 0 < request.temperature <= 10:
         raise StudioError(f"The temperature {request.temperature} is not possible; choose above 0 and at most 10.")
     if not 0 <= request.guidance_scale <= 20:
@@ -59,7 +65,7 @@ def sample(model: DiffusionModel, sampler: Sampler, request: Request, strategy: 
     if strategy is not None:
         request = strategy.request(request)
     request = resolved(model, request)
-    check(model, request)
+    check(model, request, sampler)
     if strategy is not None:
         strategy.begin(model, request)
     began = time.perf_counter()

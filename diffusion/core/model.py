@@ -17,7 +17,8 @@ from diffusion.core.checkpoint import Checkpoint, build, distinct, locate, read,
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
-from diffusion.core.types import Gaussian, Prediction, Request
+from diffusion.core.schedules import DiscreteNoise
+from diffusion.core.types import Gaussian, Prediction, Request, Space
 from diffusion.core.vocab import END, PAD, UNK, Vocabulary
 
 
@@ -33,8 +34,10 @@ class DiffusionModel(nn.Module, ABC):
     """One paper's process around the common backbone.
 
     Class attributes: `slug` names it everywhere; `title` is for people; `source` says that it reads a source text;
-    `hard` says that masks of allowed words are honoured exactly; `samplers` lists the samplers that fit, best first;
-    `paths` the speed paths of its network; `weightless` says that it needs no checkpoint;
+    `hard` says that masks of allowed words are honoured exactly, as a state of words allows; `guides_logits` that guidance
+    acts on the logits of the belief, otherwise on the point that the sampler consumes; `samplers` lists the samplers that
+    fit, best first; `space` says what its states are; `paths` the speed paths of its network; `weightless` says that it needs
+    no checkpoint;
     `temperature` is the default of sampling, tuned on held-out training rows where it is not 1.
     """
 
@@ -44,7 +47,9 @@ class DiffusionModel(nn.Module, ABC):
     title: ClassVar[str]
     source: ClassVar[bool] = False
     hard: ClassVar[bool] = True
+    guides_logits: ClassVar[bool] = True
     samplers: ClassVar[tuple[str, ...]]
+    space: ClassVar[Space]
     config_type: ClassVar[type]
     weightless: ClassVar[bool] = False
     temperature: ClassVar[float] = 1.0
@@ -160,9 +165,24 @@ class DiffusionModel(nn.Module, ABC):
         return label.to(self.device).expand(len(request.seeds), -1)
 
     def source_batch(self, request: Request) -> Tensor:
-        """The request's source for every seed, (B, M); the empty source where the request has none."""
+        """The request's source for every seed, (B, M); the empty source where the request has none.
+
+        Raises:
+            StudioError: it is no row of ids, nor one for each seed, or an id is not one of a source.
+        """
         row = source.empty() if request.source is None else request.source
-        return row.to(self.device).expand(len(request.seeds), -1)
+        most, batch = source.size(self.vocab, self.labels), len(request.seeds)
+        if row.dim() > 2 or (row.dim() == 2 and len(row) not in (1, batch)) or not 1 <= row.shape[-1] <= source.LENGTH:
+            raise StudioError(f"A source of shape {tuple(row.shape)} is no row of at most {source.LENGTH} ids, nor {batch} of "
+                              f"them. Make it with diffusion.core.source.encode().")
+        if int(row.min()) < 0 or int(row.max()) >= most:
+            raise StudioError(f"A source holds ids from 0 to {most - 1}; got {int(row.min())} to {int(row.max())}. "
+                              f"Make it with diffusion.core.source.encode().")
+        return row.to(self.device).expand(batch, -1)
+
+    def no_control(self) -> str | None:
+        """Why words cannot be steered in this very model, as a sentence; None when they can."""
+        return None
 
     def after_step(self, step: int) -> None:
         """Called in training after `step` steps of optimisation; for what a paper fits beside its weights."""
@@ -182,9 +202,16 @@ class DiffusionModel(nn.Module, ABC):
 class GaussianModel(DiffusionModel):
     """A paper whose state is Gaussian: what the Gaussian samplers need of it besides the contract."""
 
+    space: ClassVar[Space] = Space.GAUSSIAN
+
     @abstractmethod
     def signal(self, t: float) -> Tensor:
-        """alpha_bar at time t, broadcastable to (B, L, D)."""
+        """alpha_bar at time t: (), or (L, 1) where every position has its own."""
+
+    def signal_for(self, x: Tensor, t: float) -> Tensor:
+        """alpha_bar at time t of the positions of x (B, l, D), which may be fewer than the model has; () or (l, 1)."""
+        signal = self.signal(t)
+        return signal[: x.shape[1]] if signal.dim() else signal
 
     @abstractmethod
     def clamp(self, x0_hat: Tensor) -> Tensor:
@@ -199,3 +226,20 @@ class GaussianModel(DiffusionModel):
     @abstractmethod
     def state_width(self) -> int:
         """D, the width of a state vector."""
+
+
+class DiscreteModel(DiffusionModel):
+    """A paper whose state is word ids (B, L), masked or replaced at random: what its samplers need besides the contract.
+
+    Attributes:
+        mask: the id of the mask, behind those of the words; no state of replaced words holds it.
+        noise_schedule: how many words have been masked or replaced by when.
+    """
+
+    space: ClassVar[Space] = Space.MASKED
+    mask: int
+    noise_schedule: DiscreteNoise
+
+    @abstractmethod
+    def score(self, logits: Tensor, ids: Tensor, t: Tensor) -> Tensor:
+        """The ratios p_t(x with y at l) / p_t(x) (B, L, N) that a belief (B, L, V) means for states (B, L) at times (B,)."""

@@ -28,14 +28,13 @@ class Rng:
         draws = [torch.rand(shape, generator=generator, dtype=dtype) for generator in self.generators]
         return torch.stack(draws).to(self.device)
 
-    def categorical(self, probs: Tensor) -> Tensor:
+    def categorical(self, probs: Tensor, where: Tensor | None = None) -> Tensor:
         """One index a row of ``probs (B, ..., V)``, by the inverse of the cumulative sum in float64.
 
         Float32 sums would favour frequent words by rounding (PAPERS: the float32 Gumbel bug of masked diffusion).
+        With ``where (B, ...)``, rows that are false are not looked at and get 0; the generators move on all the same.
         """
-        cumulative = probs.double().cumsum(-1)
-        draw = self.uniform(*probs.shape[1:-1], 1, dtype=torch.float64) * cumulative[..., -1:]
-        return torch.searchsorted(cumulative, draw, right=True).squeeze(-1).clamp(max=probs.shape[-1] - 1)
+        return _inverse(probs, self.uniform(*probs.shape[1:-1], 1, dtype=torch.float64), where)
 
 
 class BatchRng:
@@ -52,8 +51,23 @@ class BatchRng:
         """Uniform numbers in [0, 1) ``(B, *shape)``."""
         return torch.rand(self.batch, *shape, generator=self.generator, dtype=dtype).to(self.device)
 
+    def categorical(self, probs: Tensor, where: Tensor | None = None) -> Tensor:
+        """One index a row of ``probs (B, ..., V)``; 0 where ``where (B, ...)`` is false."""
+        return _inverse(probs, self.uniform(*probs.shape[1:-1], 1, dtype=torch.float64), where)
+
     def times(self) -> Tensor:
         """Low-discrepancy times ``(B,)`` in [0, 1): one in each of B equal bins, in random order."""
         offset = torch.rand((), generator=self.generator)
         order = torch.randperm(self.batch, generator=self.generator)
         return ((order + offset) / self.batch).to(self.device)
+
+
+def _inverse(probs: Tensor, draw: Tensor, where: Tensor | None) -> Tensor:
+    """The index at which the cumulative sum of ``probs (..., V)`` passes the share ``draw (..., 1)`` of its total."""
+    if where is not None:
+        found = torch.zeros(probs.shape[:-1], dtype=torch.long, device=probs.device)
+        found[where] = _inverse(probs[where], draw[where], None)
+        return found
+    cumulative = probs.double().cumsum(-1)
+    index = torch.searchsorted(cumulative, draw * cumulative[..., -1:], right=True)
+    return index.squeeze(-1).clamp(max=probs.shape[-1] - 1)

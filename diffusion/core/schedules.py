@@ -31,12 +31,18 @@ def cosine(t: Tensor) -> Tensor:
     return torch.cos(t * math.pi / 2).square().clamp(min=1e-9)
 
 
+def clamped_cosine(t: Tensor) -> Tensor:
+    """The cosine schedule as LD4LG's code realises it: the logarithm of its signal-to-noise ratio is kept within ±15."""
+    return cosine(t).clamp(1 / (1 + math.exp(15)), 1 / (1 + math.exp(-15)))
+
+
 def linear(t: Tensor) -> Tensor:
     """alpha_bar = exp(-(b0 t + (b1 - b0) t^2 / 2)), the limit of DDPM's linear betas, b0 = 0.1 and b1 = 20."""
     return torch.exp(-(0.1 * t + 19.9 * t.square() / 2))
 
 
-GAUSSIAN: dict[str, Callable[[Tensor], Tensor]] = {"sqrt": sqrt, "cosine": cosine, "linear": linear}
+GAUSSIAN: dict[str, Callable[[Tensor], Tensor]] = {"sqrt": sqrt, "cosine": cosine, "clamped-cosine": clamped_cosine,
+                                                    "linear": linear}
 
 
 def alpha_bar(name: str) -> Callable[[Tensor], Tensor]:
@@ -56,26 +62,40 @@ def at(name: str, t: float) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class DiscreteNoise:
-    """A discrete schedule: total noise sigma_bar(t) and its rate d sigma_bar / dt. Source: SEDD, appendix C.1."""
+    """A discrete schedule: total noise sigma_bar(t), its rate d sigma_bar / dt, and the time at which the total is reached.
+
+    Source: SEDD, appendix C.1.
+    """
 
     total: Callable[[Tensor], Tensor]
     rate: Callable[[Tensor], Tensor]
+    when: Callable[[Tensor], Tensor]
 
     def move_probability(self, t: Tensor) -> Tensor:
         """1 - exp(-sigma_bar): the probability that a position has been replaced by time t."""
         return -torch.expm1(-self.total(t))
 
+    def replaced(self, t: float) -> float:
+        """The move probability of the whole process at one time: exactly 1 at the prior and 0 at the text."""
+        return t if t in (0, 1) else float(self.move_probability(torch.tensor(t, dtype=torch.float64)))
+
+    def times(self, shares: Tensor) -> Tensor:
+        """The times, within [0, 1], at which shares of the words have been replaced."""
+        return self.when(-torch.log1p(-shares)).clamp(0, 1)
+
 
 def log_linear(eps: float = 1e-3) -> DiscreteNoise:
     """sigma_bar = -log(1 - (1 - eps) t): the move probability grows linearly."""
-    return DiscreteNoise(lambda t: -torch.log1p(-(1 - eps) * t), lambda t: (1 - eps) / (1 - (1 - eps) * t))
+    return DiscreteNoise(lambda t: -torch.log1p(-(1 - eps) * t), lambda t: (1 - eps) / (1 - (1 - eps) * t),
+                         lambda total: -torch.expm1(-total) / (1 - eps))
 
 
 def geometric(low: float = 1e-4, high: float = 20.0) -> DiscreteNoise:
     """sigma_bar = low^(1-t) high^t."""
     def total(t: Tensor) -> Tensor:
         return low ** (1 - t) * high ** t
-    return DiscreteNoise(total, lambda t: total(t) * math.log(high / low))
+    return DiscreteNoise(total, lambda t: total(t) * math.log(high / low),
+                         lambda total: torch.log(total / low) / math.log(high / low))
 
 
 DISCRETE: dict[str, Callable[[], DiscreteNoise]] = {"log-linear": log_linear, "geometric": geometric}

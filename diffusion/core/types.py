@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import Tensor
+
+
+class Space(StrEnum):
+    """What a state is: a sampler walks through some of these, a paper lives in one."""
+
+    GAUSSIAN = "Gaussian vectors"
+    MASKED = "masked words"
+    REPLACED = "words replaced at random"
+    SPHERES = "points on spheres"
+    PREFIX = "the beginning of a text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +56,8 @@ class Request:
         clamp: share of the steps, at the end, whose prediction is rounded to the nearest word (Diffusion-LM).
         eta: share of the ancestral noise that DDIM adds.
         source: (M,) or (B, M) ids of `diffusion.core.source`, for papers that read one; None for the empty source.
-        mix, mix_share: chance with which a step of the first `mix_share` of the steps draws x_s anew from q(x_s | x0_hat)
-            instead of from the posterior (SeqDiffuSeq's generate-by-mix; both 1: generate-by-q).
+        mix, mix_share: of the sampler `renoise`: chance with which a step of the first `mix_share` of the steps draws x_s anew
+            from q(x_s | x0_hat) instead of from the posterior (SeqDiffuSeq's generation by mix; both 1: by q).
         revise: committed words that SEDD masks again at every step, the least likely first.
     """
 
@@ -62,7 +73,7 @@ class Request:
     temperature: float | None = None
     clamp: float = 0.0
     eta: float = 0.0
-    mix: float = 0.0
+    mix: float = 1.0
     mix_share: float = 1.0
     revise: int = 0
     words: tuple[int, int] | None = None
@@ -90,7 +101,8 @@ class Transition:
     Attributes:
         state: the state at time s.
         mean, std: of the Gaussian that x_s was drawn from, where the step is Gaussian.
-        log_probs: (B, L, V) of the categorical that was drawn from, where it is categorical.
+        log_probs: (B, L, V) of the categorical that words were drawn from, where the step draws words; up to a constant at
+            each position.
     """
 
     state: Any

@@ -2,6 +2,8 @@
 
 Text is NFC-normalised and split by ``\\w+|[^\\w\\s]``; case is kept. Three specials stand first: ``[PAD]``, ``[END]``,
 ``[UNK]``. There is no START, and SEDD's mask is its own extra state, not a word.
+
+A vocabulary of characters is the second kind: its "words" are the 27 symbols of text8 (`diffusion.core.characters`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 
+from diffusion.core import characters
 from diffusion.core.errors import StudioError, nearest
 
 if TYPE_CHECKING:
@@ -76,6 +79,8 @@ class Vocabulary:
         words: all words, the three specials first.
     """
 
+    kind = "words"
+
     def __init__(self, words: Sequence[str]) -> None:
         if tuple(words[:3]) != SPECIALS:
             raise StudioError(f"A vocabulary starts with {' '.join(SPECIALS)}; this one starts with {list(words[:3])}.")
@@ -86,6 +91,12 @@ class Vocabulary:
         self.ids = {word: index for index, word in enumerate(words)}
         self.fingerprint = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
         self.tokenizer = self._tokenizer()
+
+    @staticmethod
+    def of(words: Sequence[str]) -> Vocabulary:
+        """The vocabulary of these words: of characters where they are text8's, which no list of words can be, since no
+        word is a space."""
+        return Characters() if tuple(words) == CHARACTERS else Vocabulary(words)
 
     @classmethod
     def build(cls, texts: Iterable[str], more_than: int = 10) -> Vocabulary:
@@ -144,7 +155,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Reads `vocab.json` of a checkpoint folder.
+        """Reads `vocab.json` of a checkpoint folder, a vocabulary of words or of characters.
 
         Raises:
             StudioError: the file is missing or is not a JSON list of words.
@@ -156,7 +167,7 @@ class Vocabulary:
                               f"Use a checkpoint folder written by this project.") from error
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise StudioError(f"'{path}' must hold a JSON list of words.")
-        return cls(words)
+        return cls.of(words)
 
     def as_transformers(self) -> PreTrainedTokenizerFast:
         """The same vocabulary as a `PreTrainedTokenizerFast`, for use with the transformers library."""
@@ -164,3 +175,37 @@ class Vocabulary:
 
         return PreTrainedTokenizerFast(tokenizer_object=self.tokenizer, pad_token=SPECIALS[PAD],
                                        eos_token=SPECIALS[END], unk_token=SPECIALS[UNK])
+
+
+CHARACTERS = (*SPECIALS, *characters.ALPHABET)
+
+
+class Characters(Vocabulary):
+    """The 27 symbols of text8 behind the three specials: every text is brought into text8's form, so none is unknown."""
+
+    kind = "characters"
+
+    def __init__(self) -> None:
+        super().__init__(CHARACTERS)
+
+    @classmethod
+    def build(cls, texts: Iterable[str], more_than: int = 10) -> Vocabulary:
+        """The same for all texts."""
+        return cls()
+
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = Tokenizer(models.WordLevel(self.ids, unk_token=SPECIALS[UNK]))
+        tokenizer.normalizer = characters.TEXT8
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        return tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        """Symbol ids of a text in text8's form, without END and PAD."""
+        return [self.ids[symbol] for symbol in characters.text8(text)]
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Symbols up to the first END, put together."""
+        return "".join(self.tokens(ids))
+
+
+KINDS: dict[str, type[Vocabulary]] = {kind.kind: kind for kind in (Vocabulary, Characters)}

@@ -31,11 +31,12 @@ class Ancestral(Sampler):
 
     slug: ClassVar[str] = "ancestral"
     title: ClassVar[str] = "Ancestral (DDPM)"
+    options: ClassVar[tuple[str, ...]] = ("clamp",)
 
     def advance(self, model: GaussianModel, state: Gaussian, prediction: Prediction, t: float, s: float, rng: Rng,
                 memory: Any) -> tuple[Transition, None]:
         """x_s ~ N(mean, std^2) of q(x_s | x_t, x0_hat); no noise at s = 0."""
         x0_hat = model.clamp(prediction.native) if t <= self.request.clamp else prediction.native
-        mean, std = posterior(state.x, x0_hat, model.signal(t), model.signal(s))
+        mean, std = posterior(state.x, x0_hat, model.signal_for(state.x, t), model.signal_for(state.x, s))
         x = mean if s == 0 else mean + std * rng.normal(*mean.shape[1:])
         return Transition(Gaussian(x, x0_hat), mean=mean, std=torch.as_tensor(std)), None

@@ -15,11 +15,12 @@ class DDIM(Sampler):
 
     slug: ClassVar[str] = "ddim"
     title: ClassVar[str] = "DDIM"
+    options: ClassVar[tuple[str, ...]] = ("eta", "clamp")
 
     def advance(self, model: GaussianModel, state: Gaussian, prediction: Prediction, t: float, s: float, rng: Rng,
                 memory: Any) -> tuple[Transition, None]:
         """x_s = sqrt(a_s) x0_hat + sqrt(1 - a_s - sigma^2) eps_hat + sigma z. Source: Song, Meng, Ermon (2021), equation 12."""
-        alpha_t, alpha_s = model.signal(t), model.signal(s)
+        alpha_t, alpha_s = model.signal_for(state.x, t), model.signal_for(state.x, s)
         x0_hat = model.clamp(prediction.native) if t <= self.request.clamp else prediction.native
         eps_hat = (state.x - alpha_t.sqrt() * x0_hat) / (1 - alpha_t).sqrt()
         sigma = self.request.eta * ((1 - alpha_s) / (1 - alpha_t) * (1 - alpha_t / alpha_s)).sqrt()

@@ -13,6 +13,8 @@ from diffusion.core.rng import Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Gaussian, Prediction, Transition
 
+REACH = 1.0              # limit of 1 / (2 r): a fitted schedule may have a long step after a short one; no other comes near it
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -34,7 +36,7 @@ class DPMSolver(Sampler):
     def advance(self, model: GaussianModel, state: Gaussian, prediction: Prediction, t: float, s: float, rng: Rng,
                 memory: Memory | None) -> tuple[Transition, Memory]:
         """x_s = (sigma_s / sigma_t) x_t - alpha_s (exp(-h) - 1) D. Source: Lu et al. (2022), algorithm 2, data prediction."""
-        alpha_t, alpha_s = model.signal(t), model.signal(s)
+        alpha_t, alpha_s = model.signal_for(state.x, t), model.signal_for(state.x, s)
         x0_hat = prediction.native
         if s == 0:                                       # lambda is infinite there: the exact limit is x0_hat
             return Transition(Gaussian(x0_hat, x0_hat), mean=x0_hat, std=torch.zeros(())), Memory(x0_hat, torch.zeros(()))
@@ -42,7 +44,8 @@ class DPMSolver(Sampler):
         direction = x0_hat
         if memory is not None:
             r = memory.h / h
-            direction = (1 + 1 / (2 * r)) * x0_hat - 1 / (2 * r) * memory.x0_hat
+            reach = (1 / (2 * r)).clamp(max=REACH)
+            direction = (1 + reach) * x0_hat - reach * memory.x0_hat
         x = ((1 - alpha_s) / (1 - alpha_t)).sqrt() * state.x - alpha_s.sqrt() * torch.expm1(-h) * direction
         return Transition(Gaussian(x, x0_hat), mean=x, std=torch.zeros(())), Memory(x0_hat, h)
 

@@ -8,16 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffusion.core import source
 from diffusion.core.rng import Rng
 from diffusion.core.types import Prediction, Request
 from diffusion.core.vocab import END, PAD
 from tests.tiny import NAMES, kind_of, tiny_model
 
-PAIRS = [(name, sampler) for name in NAMES for sampler in kind_of(name).samplers]
 WITH_WEIGHTS = [name for name in NAMES if not kind_of(name).weightless]
 SEEDS, STEPS = (4, 8, 15, 16, 23), 6
 
 model = cache(tiny_model)
+PAIRS = [(name, sampler) for name in NAMES for sampler in model(name).samplers]
 
 
 def ask(name: str, seeds: tuple[int, ...] = SEEDS, **options: Any) -> Request:
@@ -39,6 +40,13 @@ def text_rows(name: str, count: int = 5) -> Tensor:
         return paper.tokens[:count]
     rows = [[3 + (7 * row + 5 * place) % (len(paper.vocab) - 3) for place in range(2 + row)] for row in range(count)]
     return torch.tensor([[*words, END, *[PAD] * (paper.length - len(words) - 1)] for words in rows])
+
+
+def sources(name: str, count: int = 5) -> list[Tensor]:
+    """Sources (count, M) with every slot told, as the last arguments of a loss; none for a paper that reads none."""
+    labels, vocab = model(name).labels, model(name).vocab
+    meaning = ", ".join(f"{slot}[{values[0]}]" for slot, values in labels.slots.items())
+    return [source.encode(meaning, vocab, labels).expand(count, -1)] if model(name).source else []
 
 
 def halfway(name: str, t: float = 0.6) -> Any:

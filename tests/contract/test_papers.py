@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import diffusion
+from diffusion.core.errors import StudioError
 from diffusion.core.model import DiffusionModel, GaussianModel
 from diffusion.core.rng import Rng
 from diffusion.core.types import Request
@@ -63,8 +64,23 @@ def test_a_paper_says_what_it_is(slug):
 @pytest.mark.parametrize("name", diffusion.SAMPLERS)
 def test_a_sampler_says_what_it_is_and_fits_a_paper(name):
     kind = diffusion.SAMPLERS[name]
-    assert kind.slug == name and kind.title and len(kind.__doc__.split()) > 5
+    assert kind.slug == name and kind.title and kind.spaces and len(kind.__doc__.split()) > 5
     assert any(name in paper.samplers for paper in diffusion.PAPERS.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_paper_lists_samplers_that_walk_through_its_states_and_the_others_are_refused_with_the_reason(name):
+    for slug, sampler in diffusion.SAMPLERS.items():
+        if slug in model(name).samplers:
+            assert model(name).space in sampler.spaces
+            continue
+        with pytest.raises(StudioError) as refused:
+            next(diffusion.stream(model(name), ask(name, sampler=slug)))
+        assert f"The sampler '{slug}' does not fit {model(name).title}" in str(refused.value)
+        assert all(fitting in str(refused.value) for fitting in model(name).samplers)
+        if model(name).space not in sampler.spaces:
+            assert f"walks through {' or '.join(sampler.spaces)}" in str(refused.value)
+            assert f"are {model(name).space}." in str(refused.value)
 
 
 # ---- beliefs
@@ -136,7 +152,7 @@ def test_a_wish_of_a_tenth_of_a_nat_makes_that_word_more_likely_by_what_was_aske
 
 # Only Gaussian papers hand a point to their sampler; the baseline's native is the belief itself. Diffusion-LM as in the
 # paper moves its x0_hat by the change of the mean embedding too, but from wherever its network put it.
-@pytest.mark.parametrize("name", [name for name in NAMES if issubclass(kind_of(name), GaussianModel)
+@pytest.mark.parametrize("name", [name for name in NAMES if issubclass(kind_of(name), GaussianModel) and kind_of(name).hard
                                   and not name.endswith(AS_IN_THE_PAPER)])
 def test_a_pin_moves_the_predicted_point_to_the_word_and_no_other_point(name):
     free, paper = believe(name), model(name)
@@ -165,7 +181,7 @@ def test_guidance_scale_0_is_free_and_the_label_has_a_say_at_1(name):
     assert free.nfe == ignored.nfe == conditional.nfe == 1
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if kind_of(name).guides_logits])
 @pytest.mark.parametrize("scale", [0.5, 2.0, 3.0])
 def test_guidance_moves_logits_along_the_line_from_free_to_conditional(name, scale):
     free, conditional = believe(name).logits, believe(name, label=told(name)).logits
@@ -176,6 +192,15 @@ def test_guidance_moves_logits_along_the_line_from_free_to_conditional(name, sca
     torch.testing.assert_close(found[possible], expected[possible], rtol=1e-4, atol=1e-4)
     assert torch.equal(torch.isneginf(guided.logits), torch.isneginf(conditional))
     assert guided.nfe == 2
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not kind_of(name).guides_logits])
+@pytest.mark.parametrize("scale", [0.5, 2.0, 3.0])
+def test_guidance_moves_the_predicted_point_along_the_line_where_it_acts_on_that(name, scale):
+    free, conditional = believe(name).native, believe(name, label=told(name)).native
+    guided = believe(name, label=told(name), guidance_scale=scale)
+    torch.testing.assert_close(guided.native, free + scale * (conditional - free), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(guided.native, conditional, atol=1e-3) and guided.nfe == 2
 
 
 @pytest.mark.parametrize("name", NAMES)

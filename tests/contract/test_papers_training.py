@@ -12,7 +12,7 @@ from torch import Tensor
 import diffusion
 from diffusion.core import checkpoint
 from diffusion.core.rng import BatchRng, Rng
-from tests.contract.papers import SEEDS, WITH_WEIGHTS, ask, halfway, model, text_rows, told
+from tests.contract.papers import SEEDS, WITH_WEIGHTS, ask, halfway, model, sources, text_rows, told
 from tests.tiny import AS_IN_THE_PAPER, NAMES, kind_of, tiny_model
 
 
@@ -27,8 +27,9 @@ def tensors(state: Any) -> list[Tensor]:
 # ---- the forward process
 
 
-# The paper's own head rounds what was trained with it: of random vectors of different lengths another may win.
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(AS_IN_THE_PAPER)])
+# The paper's own head rounds what was trained with it: of random vectors of different lengths another may win. Where states
+# are not made of words, an untrained decoder writes anything.
+@pytest.mark.parametrize("name", [name for name in NAMES if kind_of(name).hard and not name.endswith(AS_IN_THE_PAPER)])
 def test_noise_at_time_0_decodes_to_the_text(name):
     assert torch.equal(model(name).decode(model(name).noise(text_rows(name), 0.0, Rng(SEEDS))), text_rows(name))
 
@@ -44,7 +45,7 @@ def test_noise_at_time_1_says_nothing_about_the_text(name):
             (left.double() - right.double()).abs().max().item() for left, right in zip(first, second, strict=True)
         )
 
-    assert apart(1.0) < 5e-3 < 0.5 < apart(0.3)
+    assert apart(1.0) < 5e-3 < 0.2 < apart(0.3)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,8 +57,9 @@ def test_noise_at_time_1_has_the_distribution_that_sampling_starts_from(name):
     )
     for left, right in zip(noised, started, strict=True):
         left, right = left.double(), right.double()
-        assert left.mean().item() == pytest.approx(right.mean().item(), abs=0.02)
-        assert left.std(correction=0).item() == pytest.approx(right.std(correction=0).item(), abs=0.02)
+        spread = right.std(correction=0).item()
+        assert left.mean().item() == pytest.approx(right.mean().item(), abs=0.02 * max(1, spread))
+        assert left.std(correction=0).item() == pytest.approx(spread, abs=0.02 * max(1, spread))
 
 
 # ---- training
@@ -76,8 +78,9 @@ def test_every_weight_that_the_loss_reads_gets_a_gradient(name):
     """Weights that only the paper's own settings use may have none."""
     paper = tiny_model(name).train()
     label = told(name).expand(5, -1)
-    paper.loss(text_rows(name), label, BatchRng(torch.Generator().manual_seed(0), 5)).mean().backward()
-    without = {name for name, weight in paper.named_parameters() if weight.grad is None or not weight.grad.abs().any()}
+    paper.loss(text_rows(name), label, BatchRng(torch.Generator().manual_seed(0), 5), *sources(name)).mean().backward()
+    trained = {name: weight for name, weight in paper.named_parameters() if weight.requires_grad}
+    without = {name for name, weight in trained.items() if weight.grad is None or not weight.grad.abs().any()}
     assert without == set(), without
 
 
@@ -88,7 +91,7 @@ def test_a_few_steps_of_training_on_one_batch_lower_the_loss(name):
     optimiser = torch.optim.AdamW(paper.parameters(), lr=1e-2)
 
     def loss(seed: int) -> Tensor:
-        return paper.loss(rows, label, BatchRng(torch.Generator().manual_seed(seed), 5)).mean()
+        return paper.loss(rows, label, BatchRng(torch.Generator().manual_seed(seed), 5), *sources(name)).mean()
 
     first = sum(loss(seed).item() for seed in range(8))
     for seed in range(100, 160):
@@ -114,7 +117,7 @@ def test_a_checkpoint_round_trip_keeps_every_logit(name, tmp_path):
     )
     rounded = tiny_model(name)
     with torch.no_grad():
-        for weight in checkpoint.distinct(rounded).values():
+        for weight in rounded.parameters():
             weight.copy_(weight.bfloat16())
         logits = [paper.predict(halfway(name, 1.0), 1.0, ask(name)).logits for paper in (once, twice, rounded)]
     assert torch.equal(logits[0], logits[1]) and torch.equal(logits[0], logits[2])

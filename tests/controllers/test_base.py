@@ -151,6 +151,13 @@ def test_masks_on_a_soft_model_are_noted_and_not_refused(monkeypatch):
     assert why_not(built, Infill) is None
 
 
+def test_a_model_whose_words_cannot_be_steered_takes_a_label_only(monkeypatch):
+    built = model("diffusion-lm")
+    monkeypatch.setattr(type(built), "no_control", lambda self: "Its words are foreign.")
+    assert why_not(built, Infill) == why_not(built, control("length=5"), Absorb) == "Its words are foreign."
+    assert why_not(built, Label) is None
+
+
 def test_a_strategy_of_another_paper_is_refused():
     strategy = type("Own", (Absorb,), {"slug": "own", "papers": ("sedd",)})
     assert "belongs to sedd" in why_not(model("ar"), Length(3, 4), strategy)

@@ -129,3 +129,10 @@ def test_discrete_noise_starts_at_almost_none_and_ends_at_almost_all(name):
     moved = schedules.DISCRETE[name]().move_probability(torch.tensor([0.0, 1.0], dtype=torch.float64))
     assert moved[0] <= 1.1e-4
     assert moved[1] >= 0.999 - 1e-9
+
+
+@pytest.mark.parametrize("name", schedules.DISCRETE)
+def test_times_of_shares_are_when_so_many_words_have_been_replaced(name):
+    noise, shares = schedules.DISCRETE[name](), torch.linspace(0.02, 0.99, 50, dtype=torch.float64)
+    torch.testing.assert_close(noise.move_probability(noise.times(shares)), shares)
+    assert noise.times(torch.tensor([0.0, 1.0])).tolist() == [0, 1] == [noise.replaced(0.0), noise.replaced(1.0)]

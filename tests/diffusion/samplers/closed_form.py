@@ -26,6 +26,10 @@ class GaussianCorpus:
         """alpha_bar of the sqrt schedule, ()."""
         return schedules.sqrt(torch.tensor(t, dtype=torch.float64))
 
+    def signal_for(self, x: Tensor, t: float) -> Tensor:
+        """The same: every position has one schedule."""
+        return self.signal(t)
+
     def clamp(self, x0_hat: Tensor) -> Tensor:
         """The nearer of the two "words" -1 and 1."""
         return torch.where(x0_hat > 0, 1.0, -1.0).to(x0_hat)

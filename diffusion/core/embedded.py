@@ -1,0 +1,88 @@
+"""What papers share whose state is one vector for each word: the table of embeddings, and the way between point and belief."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diffusion.core.beliefs import most_likely_text
+from diffusion.core.labels import LabelSet
+from diffusion.core.model import GaussianModel
+from diffusion.core.types import Gaussian, Prediction
+from diffusion.core.vocab import PAD, Vocabulary
+
+
+class EmbeddingModel(GaussianModel):
+    """A paper that diffuses the embeddings of words.
+
+    Its `config` has `embedding_width`, `embedding_scale` (None: the norm is free), `readout` ("belief" where x0_hat is the mean
+    embedding of the belief) and `pad_weight`; its subclass makes the embeddings and the bias of the tied head.
+    """
+
+    embedding: nn.Embedding
+    bias: nn.Parameter
+
+    def __init__(self, config: Any, vocab: Vocabulary, labels: LabelSet) -> None:
+        super().__init__(config, vocab, labels)
+        self._table: tuple[tuple[int, int], Tensor] | None = None
+
+    def table(self) -> Tensor:
+        """Embeddings E (V, D), of fixed norm where the config says so."""
+        weight, scale = self.embedding.weight, self.config.embedding_scale
+        if scale is None:
+            return weight
+        if torch.is_grad_enabled():
+            return _of_norm(weight, scale)
+        key = (weight._version, weight.data_ptr())       # the same at every step of a run: computed once
+        known = self._table
+        if known is None or known[0] != key:
+            known = self._table = (key, _of_norm(weight, scale))
+        return known[1]
+
+    def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
+        """x0_hat moves by the change of the expected embedding, x0_hat += (p' - p) E; it *is* p' E if read as a belief."""
+        logits = prediction.logits + wanted
+        probs = logits.softmax(-1)                                            # (B, L, V)
+        if self.config.readout == "belief":
+            native = probs @ self.table()
+        else:
+            native = prediction.native + (probs - prediction.logits.softmax(-1)) @ self.table()
+        return Prediction(logits, native, prediction.nfe, probs)
+
+    def decode(self, state: Gaussian) -> Tensor:
+        """Words (B, L) by the largest logit of the tied head."""
+        products = state.x @ self.table().T              # with embeddings of one norm, the nearest has the largest
+        return (products if self.config.readout == "belief" else products + self.bias).argmax(-1)
+
+    def finish(self, state: Gaussian, prediction: Prediction) -> Tensor:
+        """The most likely text under the last belief: words, one END, then PAD."""
+        return most_likely_text(prediction.logits)
+
+    @property
+    def state_width(self) -> int:
+        """D."""
+        return self.config.embedding_width
+
+    def clamp(self, x0_hat: Tensor) -> Tensor:
+        """The nearest embedding to each vector, by Euclidean distance; Diffusion-LM's clamping trick."""
+        table = self.table()
+        return table[(x0_hat @ table.T - table.square().sum(-1) / 2).argmax(-1)]
+
+    def word_weights(self, tokens: Tensor) -> Tensor:
+        """Weights in the loss (B, L): 1 for words, END and the first two PAD, `pad_weight` for the rest."""
+        late_pad = (tokens == PAD).cumsum(1) > 2
+        return torch.where(late_pad, self.config.pad_weight, 1.0)
+
+
+def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Nats at each position, (B, L, V) and (B, L) -> (B, L)."""
+    return F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+
+
+def _of_norm(weight: Tensor, scale: float) -> Tensor:
+    """Rows of a table brought to root mean square `scale`."""
+    return F.normalize(weight, dim=-1) * (scale * math.sqrt(weight.shape[1]))
