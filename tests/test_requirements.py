@@ -65,6 +65,6 @@ def test_app_code_imports_run_time_packages_only(path):
 
 def test_modules_outside_the_run_time_packages_are_known():
     outside = modules_outside()
-    assert {"pytest", "playwright", "diffusers", "tensorboard", "sacrebleu", "hypothesis"} <= outside
+    assert {"pytest", "playwright", "diffusers", "tensorboard", "hypothesis"} <= outside
     assert not outside & {module_of(canonicalize_name(name)) for name in requirements("requirements.txt")}
     assert not outside & {"yaml", "PIL", "pandas", "fastapi", "tqdm"}

@@ -8,6 +8,8 @@ import pytest
 from controllers.linguistics.slot_matcher import FINGERPRINT
 from diffusion.core.checkpoint import BUNDLED, WEIGHTS
 from diffusion.core.errors import StudioError
+from training import readme
+from training.readme import drawn, section
 from training.results import (
     ROOT,
     Bar,
@@ -15,11 +17,9 @@ from training.results import (
     Table,
     bars,
     command_line,
-    drawn,
     fingerprint,
     load_all,
     round_off,
-    section,
 )
 
 NEEDED = {"what", "paper", "command", "commit", "seeds", "device", "machine", "torch", "path", "checkpoints", "matcher",
@@ -46,7 +46,7 @@ def shipped() -> dict[str, str]:
 
 
 def example(**changes) -> dict:
-    table = Table.of("Texts", [{"sampler": "ddim", "perplexity": 6.54321}])
+    table = Table.of("Texts", [{"sampler": "ddim", "perplexity / human": 6.54321}])
     checkpoints = {"diffusion-lm": "abc", "judge": "def"}
     made = Result("quality, free", "diffusion-lm", command_line(["quality"]), {"samples": "0-3"}, "cpu: a processor",
                   "fp32", checkpoints, [table])
@@ -70,6 +70,22 @@ def test_every_shipped_checkpoint_has_been_measured():
 def test_results_in_the_readme_are_those_in_the_files():
     text = README.read_text(encoding="utf-8")
     assert text == drawn(text, load_all()), "README.md is out of date: python -m training evaluate readme"
+
+
+def test_stored_table_is_the_one_that_the_other_files_make():
+    results = load_all()
+    assert readme.TABLE not in results or readme.same(results[readme.TABLE], readme.one_table(results)), (
+        "assets/results/table.json is out of date: python -m training evaluate readme")
+
+
+def test_every_number_in_the_readmes_tables_stands_in_a_result_file():
+    text = README.read_text(encoding="utf-8").partition(readme.BEGIN)[2].partition(readme.FINISH)[0]
+    values = (value for result in load_all().values() for table in result["tables"] for row in table["rows"]
+              for value in row.values())
+    stored = {float(value) for value in values if isinstance(value, int | float)}
+    cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.strip("|").split("|")]
+    shown = {float(cell) for cell in cells if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell)}
+    assert shown and not shown - stored
 
 
 # ---- the checks themselves
@@ -113,7 +129,7 @@ def test_a_number_changed_by_hand_in_the_readme_is_found():
 
 def test_every_number_in_the_tables_of_the_readme_stands_in_a_result_file():
     row = {"sampler": "ddim", "perplexity": 6.54321, "verbatim %": 0.0, "steps": 64, "low": 1.23456e-5, "high": 12345.6}
-    result = example(tables=[{"caption": "Texts", "rows": Table.of("", [row]).rows, "show": list(row)}])
+    result = example(what="quality, length", tables=[{"caption": "Texts", "rows": Table.of("", [row]).rows, "show": list(row)}])
     cells = re.findall(r"^\| ddim \|(.*)\|$", section({"free": result}), re.MULTILINE)[0].split("|")
     stored = json.loads(json.dumps(result))["tables"][0]["rows"][0]
     stored = {float(value) for value in stored.values() if value != "ddim"}

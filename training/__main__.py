@@ -17,6 +17,8 @@ COMMANDS = {
     "train": ("training.train_cli", "train a model by a recipe"),
     "export": ("training.export", "write a checkpoint from the saved state of a run"),
     "evaluate": ("training.evaluate_cli", "measure a checkpoint"),
+    "ablations": ("training.ablations_cli", "measure what each part of a paper is good for"),
+    "characters": ("training.characters_cli", "measure a model of characters beside n-grams"),
 }
 
 
@@ -37,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. A training goes on from its last saved state with --resume.", file=sys.stderr)
+        print("Stopped. A training goes on from its last saved state with --resume; an evaluation keeps the rows it has written.",
+              file=sys.stderr)
         return 130
 
 

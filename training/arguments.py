@@ -7,17 +7,22 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+from diffusion.core.vocab import KINDS
+from training import latent
 from training.data import Corpus, load_corpus
 from training.recipes import Recipe, recipe
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Adds --recipe, --data, --steps and --seed."""
+    """Adds --recipe, --data, --steps, --seed and --vocab."""
     parser.add_argument("--recipe", required=True, metavar="NAME", help="a row of training/recipes.py")
     parser.add_argument("--data", required=True, metavar="FOLDER",
                         help="train.csv and valid.csv with the columns mr,ref; or a Hub data set: tuetschek/e2e_nlg")
     parser.add_argument("--steps", type=at_least(1), help="instead of the recipe's")
     parser.add_argument("--seed", type=at_least(0), help="instead of the recipe's")
+    parser.add_argument("--language-model", metavar="NAME",
+                        help="an encoder-decoder from the Hub or a folder, for LD4LG instead of the bundled one")
+    parser.add_argument("--vocab", choices=tuple(KINDS), help="what texts are made of, instead of the recipe's choice")
 
 
 def at_least(low: float, kind: Callable[[str], float] = int) -> Callable[[str], float]:
@@ -40,7 +45,9 @@ def recipe_and_data(args: argparse.Namespace) -> tuple[Recipe, Corpus]:
         StudioError: there is no such recipe, or the data cannot be used.
     """
     chosen = recipe(args.recipe)
-    changes = {name: value for name in ("steps", "seed") if (value := getattr(args, name)) is not None}
+    changes = {name: value for name in ("steps", "seed", "vocab") if (value := getattr(args, name)) is not None}
     chosen = dataclasses.replace(chosen, **changes)
     length = getattr(chosen.config, "backbone", chosen.config).length
+    if args.language_model:
+        chosen = dataclasses.replace(chosen, config=latent.around(chosen.config, args.language_model))
     return chosen, load_corpus(args.data, chosen, length)

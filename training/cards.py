@@ -7,25 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.core import checkpoint, model_card
-from training.results import Value, cell
+from training import table
+from training.likelihood import BITS, NO_BOUND
+from training.quality import HUMAN
+from training.results import BARS, Value, cell
 
 
 def measured(slug: str, results: dict[str, dict[str, Any]]) -> dict[str, Value]:
-    """What result files say about a checkpoint: its bars; for the judge, how it reads human text.
+    """What result files say about a checkpoint: its bars and its bits; for the judge, how it reads human text.
+
+    What was chosen on the rows for tuning is not reported on them.
 
     Args:
         slug: of the checkpoint.
         results: contents of the result files by name.
     """
     found: dict[str, Value] = {}
-    for result in results.values():
-        last = result["tables"][-1]
-        tuned = result["options"].get("rows") == "tuning"        # what was chosen by these rows is not reported on them
-        if result["paper"] == slug and "met" in last["show"] and not tuned:
-            found |= {row["what"]: f"{cell(row['value'])} (bar: {row['bar']})" for row in last["rows"]}
-        if slug == "judge" and "judge" in result["checkpoints"]:
-            found |= {f"perplexity of {result['tables'][0]['caption'].split(', and as many ')[-1]}": row["perplexity"]
-                      for row in result["tables"][0]["rows"] if row.get("sampler") == "human text"}
+    for result in (result for result in results.values() if not table.tuned(result)):
+        given = [row for each in result["tables"] if each["caption"] == BARS for row in each["rows"]]
+        if result["paper"] == slug:
+            found |= {row["what"]: f"{cell(row['value'])} (bar: {row['bar']})" for row in given}
+        if slug == "judge" and result["what"] == "quality, free":
+            found |= {f"perplexity of {row.get('texts', '')} human texts".replace("  ", " "): row["perplexity"]
+                      for row in result["tables"][0]["rows"] if row["sampler"] == HUMAN}
+    for row in table.rows(results, "likelihood", slug):
+        for name in (BITS, NO_BOUND):
+            if name in row:
+                found[f"{name}, slots {row['slots']}, {row['texts']} texts"] = f"{cell(row[name])} ± {cell(row['± (95%)'])}"
     return found
 
 

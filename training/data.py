@@ -17,7 +17,7 @@ from torch import Tensor
 from diffusion.core import source as source_ids
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import UNKNOWN, LabelSet, parse_meaning
-from diffusion.core.vocab import END, Vocabulary
+from diffusion.core.vocab import END, KINDS, Vocabulary
 from training import source
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ class Corpus:
     valid: Encoded
     source: str
     held_out: int = 0
+    tuning: Encoded | None = None
 
     def facts(self) -> dict[str, Any]:
         """What a card or a dry run says about the data."""
@@ -205,13 +206,14 @@ def load_corpus(name: str | Path, recipe: Recipe, length: int) -> Corpus:
     """
     files = source.locate(name)
     rows, valid = read_part(files.train), read_part(files.valid)
-    vocab = Vocabulary.build(row.text for row in rows)
+    vocab = KINDS[recipe.vocab].build(row.text for row in rows)
     labels = LabelSet.build(meaning(row) for row in rows)
     kept, held_out = hold_out(rows)
     if recipe.rows == "half":
         kept = second_half(kept)
     return Corpus(vocab, labels, Encoded.encode(kept, vocab, labels, length),
-                  Encoded.encode(valid, vocab, labels, length), files.name, len(held_out))
+                  Encoded.encode(valid, vocab, labels, length), files.name, len(held_out),
+                  Encoded.encode(held_out, vocab, labels, length) if held_out else None)
 
 
 def batches(data: Encoded, size: int, seed: int, start: int, short: int | None,

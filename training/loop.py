@@ -21,7 +21,7 @@ from diffusion.core.errors import StudioError
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import BatchRng
 from training import data as corpus
-from training import state
+from training import gate, latent, state
 from training.card import card as card
 from training.card import machine
 from training.data import Corpus
@@ -30,7 +30,7 @@ from training.progress import LOG_EVERY, Log, look, say
 from training.recipes import Recipe
 from training.run import Run
 
-BUILDERS: dict[str, type[nn.Module]] = {**diffusion.PAPERS, "judge": autoregressive.LanguageModel}
+BUILDERS: dict[str, type[nn.Module]] = {**diffusion.PAPERS, "judge": autoregressive.LanguageModel, **latent.STAGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Options:
         init_from: checkpoint whose weights the run starts from: a folder, a bundled slug or a Hub id.
         save_every: steps between two resume states.
         look_every: steps between two validation losses with a live sample; 0 for none.
+        below_gate: train LD4LG's diffusion although too few texts come back from their latents.
     """
 
     output: Path
@@ -52,6 +53,7 @@ class Options:
     look_every: int = 500
     compile: bool = False
     threads: int = 1
+    below_gate: bool = False
 
 
 def configured(recipe: Recipe, label_sizes: tuple[int, ...]) -> Any:
@@ -59,6 +61,8 @@ def configured(recipe: Recipe, label_sizes: tuple[int, ...]) -> Any:
     if hasattr(recipe.config, "backbone"):
         backbone = dataclasses.replace(recipe.config.backbone, label_sizes=label_sizes)
         return dataclasses.replace(recipe.config, backbone=backbone)
+    if not hasattr(recipe.config, "label_sizes"):         # LD4LG's first stages read no label
+        return recipe.config
     return dataclasses.replace(recipe.config, label_sizes=label_sizes)
 
 
@@ -78,8 +82,14 @@ def start(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
     model, about = build(recipe, data), machine(accelerator.device, options.threads)
     if options.init_from is not None:
         opened = checkpoint.read(checkpoint.locate(options.init_from))
-        _same_words(opened, recipe, data)
-        checkpoint.fill(model, opened)
+        before: str | None = getattr(model, "follows", {}).get(opened.slug)
+        _same_words(opened, recipe.model if before is None else opened.slug, data)
+        if before is None:
+            checkpoint.fill(model, opened)
+        else:
+            latent.take_over(model, opened, before)
+            if isinstance(model, diffusion.LD4LG):
+                about |= gate.check(model.codec, data, options.below_gate)
         about["init_from"] = {"name": options.init_from, "hash": opened.hash, "steps": opened.card.get("steps")}
     model.train()
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
@@ -91,8 +101,8 @@ def start(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
     return Run(recipe, model, optimiser, ema, torch.Generator().manual_seed(recipe.seed), about=about)
 
 
-def _same_words(opened: checkpoint.Checkpoint, recipe: Recipe, data: Corpus) -> None:
-    told = {"paper": (opened.slug, recipe.model), "vocabulary": (opened.vocab.fingerprint, data.vocab.fingerprint),
+def _same_words(opened: checkpoint.Checkpoint, slug: str, data: Corpus) -> None:
+    told = {"paper": (opened.slug, slug), "vocabulary": (opened.vocab.fingerprint, data.vocab.fingerprint),
             "label set": (opened.labels.fingerprint, data.labels.fingerprint)}
     for kind, (theirs, ours) in told.items():
         if theirs != ours:
@@ -123,7 +133,9 @@ def begin(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
     run = start(recipe, data, dataclasses.replace(options, init_from=None) if resumed else options, accelerator)
     if resumed:
         run.restore(options.output)
-    elif options.resume:
+    elif options.init_from is None:
+        latent.must_follow(run.model)
+    if options.resume and not begun:
         say(f"No state was saved in '{options.output}' yet: starting at step 0.")
     for module in run.model.modules():                   # the network runs in bf16, the mathematics around it in fp32
         if hasattr(module, "autocast"):
@@ -158,6 +170,8 @@ def train(recipe: Recipe, data: Corpus, options: Options) -> Run:
                 bar.set_postfix(loss=f"{run.history[-1]['loss']:.3f}")
             if saved:
                 run.save(options.output)
+        if run.step == recipe.steps:
+            gate.settle(run, data)
         run.save(options.output)
     return run
 

@@ -1,4 +1,4 @@
-"""What is measured on texts: fluency by the judge, variety, copying, and how close a filled blank is to the human one.
+"""What is measured on texts: fluency by the judge, variety, copying, and how close texts are to human ones.
 
 A text is a tuple of word ids without specials other than UNK; a pool is a list of texts. Shares are between 0 and 1.
 Figures of two pools are compared only when the pools hold the same number of texts, since distinct-n falls with size.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,8 @@ from diffusion.core.vocab import END, PAD
 Text = tuple[int, ...]
 Gram = tuple[int, ...]
 BLEU_ORDER = 4
+MAUVE_SEED = 25          # of the clusters that MAUVE sorts texts into
+RECALL_WEIGHT = 1.2      # ROUGE-L's beta, as the E2E challenge sets it
 
 
 def texts_of(ids: Tensor) -> list[Text]:
@@ -143,6 +145,32 @@ def _bleu(matched: Sequence[int], total: Sequence[int], length: int, reference: 
     return math.exp(mean + min(0.0, 1 - reference / length))
 
 
+def rouge_l(text: Sequence[Hashable], references: Sequence[Sequence[Hashable]]) -> float:
+    """ROUGE-L of a text against all its references, between 0 and 1: the F-measure of the longest common subsequence.
+
+    Precision and recall are each the best over the references, and recall counts beta = 1.2 times as much.
+    Source: Lin (2004), equations 2 to 4; the best over references as the E2E challenge's script has it.
+    """
+    common = [(_common(text, reference), len(reference)) for reference in references]
+    precision = max(found for found, _ in common) / max(1, len(text))
+    recall = max(found / max(1, size) for found, size in common)
+    if not precision or not recall:
+        return 0.0
+    return (1 + RECALL_WEIGHT**2) * precision * recall / (recall + RECALL_WEIGHT**2 * precision)
+
+
+def _common(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
+    """Length of the longest common subsequence."""
+    best = [0] * (len(other) + 1)                        # best[j]: of the words of `one` so far and the first j of `other`
+    for word in one:
+        diagonal = 0
+        for place, against in enumerate(other, 1):
+            above = best[place]
+            best[place] = diagonal + 1 if word == against else max(above, best[place - 1])
+            diagonal = above
+    return best[-1]
+
+
 def perplexity(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> float:
     """exp of the judge's mean negative log-likelihood over all tokens, END included, with every slot unknown.
 
@@ -172,6 +200,38 @@ def judged(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> tuple
         nats.append(losses.double().cpu())
         tokens.append(counts.double().cpu())
     return torch.cat(nats), torch.cat(tokens)
+
+
+@torch.no_grad()
+def features(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> Tensor:
+    """The judge's last hidden states after each word, averaged over each text, (N, W) in float32 on the CPU."""
+    device, found = next(judge.parameters()).device, []
+    for start in range(0, len(pool), batch):
+        rows = rows_of(pool[start:start + batch]).to(device)
+        label = torch.full((len(rows), len(judge.labels.slots)), UNKNOWN, device=device)
+        hidden = judge.hidden(rows[:, :-1], label)[:, 1:].float()             # (B, longest, W): behind each word
+        words = ((rows[:, :-1] != PAD) & (rows[:, :-1] != END))[..., None]
+        found.append(((hidden * words).sum(1) / words.sum(1).clamp(min=1)).cpu())
+    return torch.cat(found)
+
+
+def mauve(judge: LanguageModel, pool: Sequence[Text], human: Sequence[Text]) -> float:
+    """How alike two pools of as many texts are, between 0 and 1: MAUVE with the judge's features instead of GPT-2's.
+
+    It compares how often texts of both pools fall into each of N / 10 clusters, so figures of another N, another judge or
+    the MAUVE of papers are on other scales; human text against other human text shows how high it gets.
+    Source: Pillutla et al. (2021), arXiv 2102.01454; the package mauve-text with precomputed features.
+
+    Raises:
+        StudioError: the package is not installed.
+    """
+    try:
+        from mauve import compute_mauve
+    except ImportError as error:
+        raise StudioError("Comparing pools of texts needs mauve-text, which is not installed: "
+                          "pip install -r requirements-train.txt.") from error
+    ours, theirs = (features(judge, texts).numpy() for texts in (pool, human))
+    return float(compute_mauve(p_features=ours, q_features=theirs, seed=MAUVE_SEED).mauve)
 
 
 def bits_per_token(nats: Tensor, tokens: Tensor) -> tuple[float, float]:

@@ -88,7 +88,7 @@ def say(line: str) -> None:
 def look(run: Run, data: Corpus) -> dict[str, Any]:
     """Validation loss and a text, both with the EMA weights; the run goes on as if nobody had looked."""
     with run.averaged() as model:
-        return {"valid": valid_loss(model, data, run.recipe.batch), "sample": live_sample(model)}
+        return {"valid": valid_loss(model, data, run.recipe.batch), "sample": live_sample(model, data)}
 
 
 @torch.no_grad()
@@ -106,8 +106,10 @@ def valid_loss(model: nn.Module, data: Corpus, batch: int) -> float:
     return round(total / rows, 4)
 
 
-def live_sample(model: nn.Module) -> str:
-    """One free text, always from the same seed; the judge writes it as the baseline does."""
+def live_sample(model: nn.Module, data: Corpus) -> str:
+    """One free text, always from the same seed; the judge writes it as the baseline does, LD4LG's stages show theirs."""
+    if hasattr(model, "show"):
+        return model.show(data.valid.tokens[:1].to(next(model.parameters()).device))
     if isinstance(model, LanguageModel):
         writer = Autoregressive(model.config, model.vocab, model.labels).to(next(model.parameters()).device)
         writer.model = model

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -14,21 +14,23 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 import diffusion
-from diffusion.autoregressive import LanguageModel
+from diffusion.autoregressive import Autoregressive, LanguageModel
 from diffusion.core.compute import choose
-from diffusion.core.errors import StudioError
+from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.model import DiffusionModel
 from diffusion.core.strategy import Strategy
 from diffusion.core.types import Request
 from training import data as corpus
 from training import metrics, source
+from training.ledger import Ledger
 from training.metrics import Gram, Text
 from training.results import Bar, Row, Table, bars, fingerprint
 
 ROW_SEED = 20220601      # which human texts stand beside a measurement
 BATCH = 64
-# Knobs that change what a sampler does; others would only repeat its rows.
-KNOBS = {"ancestral": ("clamp",), "ddim": ("clamp", "eta")}
+HUMAN = "human text"     # stands where a row of samples names its sampler
+# Fields of a request that only some samplers read, with their defaults.
+KNOBS = {name: getattr(Request(), name) for name in ("clamp", "eta", "mix", "mix_share", "revise")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,59 +127,117 @@ def finished(model: DiffusionModel, request: Request, strategy: Strategy | None 
 
 def write(model: DiffusionModel, request: Request, count: int, labels: Tensor | None = None) -> list[Text]:
     """`count` texts of seeds 0, 1, ... in batches; labels (count, S) where each has its own."""
+    return written(model, request, range(count), labels)[0]
+
+
+def written(model: DiffusionModel, request: Request, seeds: range, labels: Tensor | None = None,
+            sources: Tensor | None = None) -> tuple[list[Text], float]:
+    """One text a seed in batches, and the mean network evaluations of a batch.
+
+    Args:
+        labels: (N, S) where each of the N seeds has its own.
+        sources: (N, M) where each has its own.
+    """
     texts: list[Text] = []
-    for start in tqdm(range(0, count, BATCH), desc=f"{request.sampler} {request.steps}", unit="batch", leave=False):
-        seeds = tuple(range(start, min(start + BATCH, count)))
-        label = None if labels is None else labels[start:start + len(seeds)]
-        texts += finished(model, request.with_(seeds=seeds, label=label))
-    return texts
+    spent: list[int] = []
+    for start in tqdm(range(0, len(seeds), BATCH), desc=f"{request.sampler} {request.steps}", unit="batch", leave=False):
+        part = slice(start, start + BATCH)
+        told = {name: values[part] for name, values in (("label", labels), ("source", sources)) if values is not None}
+        for step in diffusion.stream(model, request.with_(seeds=tuple(seeds[part]), **told)):
+            ids, nfe = step.ids, step.nfe
+        texts += metrics.texts_of(ids)
+        spent.append(nfe)
+    return texts, sum(spent) / len(spent)
 
 
-def settings(samplers: Iterable[str], steps: Iterable[int], temperatures: Iterable[float], clamps: Iterable[float],
-             etas: Iterable[float]) -> list[Request]:
-    """All combinations that differ: clamp and eta vary only where the sampler uses them."""
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row to be measured: what is sampled, and how many texts of it."""
+
+    request: Request
+    texts: int
+
+
+def combined(samplers: Iterable[str], steps: Iterable[int], temperatures: Iterable[float | None],
+             knobs: Mapping[str, Sequence[float]]) -> list[Request]:
+    """All combinations that differ: a knob varies only where the sampler reads it, steps only where it heeds them.
+
+    Args:
+        knobs: values of fields of the request by the field's name.
+    """
     requests: list[Request] = []
-    for sampler, number, temperature, clamp, eta in itertools.product(samplers, steps, temperatures, clamps, etas):
-        used = {name: value for name, value in (("clamp", clamp), ("eta", eta)) if name in KNOBS.get(sampler, ())}
-        request = Request(sampler=sampler, steps=number, temperature=temperature, **used)
-        if request not in requests:
-            requests.append(request)
+    for name, number, temperature in itertools.product(samplers, steps, temperatures):
+        sampler = diffusion.SAMPLERS[known_or_raise("sampler", name, diffusion.SAMPLERS)]
+        used = [knob for knob in knobs if knob in sampler.options]
+        for values in itertools.product(*(knobs[knob] for knob in used)):
+            request = Request(sampler=name, steps=number if sampler.heeds_steps else Request().steps, temperature=temperature,
+                              **dict(zip(used, values, strict=True)))
+            if request not in requests:
+                requests.append(request)
     return requests
 
 
 def about(request: Request) -> Row:
     """The part of a request that a table of settings shows."""
-    return {name: getattr(request, name) for name in ("sampler", "steps", "temperature", "clamp", "eta")}
+    return {name: getattr(request, name) for name in ("sampler", "steps", "temperature", *KNOBS)}
 
 
-def free(bench: Bench, requests: Sequence[Request], count: int) -> list[Table]:
-    """Free samples of each setting beside as many human texts."""
-    human = bench.figures([row.words for row in bench.first(count)])
-    rows: list[Row] = [{"sampler": "human text", **human, "perplexity / human": 1.0, "distinct-4 / human": 1.0}]
-    for request in requests:
-        began = time.perf_counter()
-        texts = write(bench.model, request, count)
-        seconds = time.perf_counter() - began
-        row = bench.figures(texts)
-        rows.append({**about(request), **row, "perplexity / human": row["perplexity"] / human["perplexity"],
-                     "distinct-4 / human": row["distinct-4"] / human["distinct-4"], "seconds": seconds})
-    show = ["sampler", "steps", "temperature", "perplexity", "± (95%)", "perplexity / human", "distinct-1",
-            "distinct-4", "self-BLEU %", "verbatim %", "copied 4-grams %", "entropy", "words"]
-    show[3:3] = [name for name in ("clamp", "eta") if any(row.get(name) for row in rows)]
-    return [Table.of(f"{count} free samples, and as many human texts", rows, show), *_free_bars(rows)]
+# ---- free samples
 
 
-def _free_bars(rows: Sequence[Row]) -> list[Table]:
-    """The bars of free samples, for the first setting of 64 steps."""
-    human = rows[0]
-    for row in rows[1:]:
-        if row["steps"] == 64:
-            name = f"{row['sampler']}, 64 steps"
-            return [bars(Bar(f"perplexity / human ({name})", row["perplexity / human"], 0.8, 1.6),
-                         Bar(f"distinct-4 / human ({name})", row["distinct-4 / human"], 0.85, 1.15),
-                         Bar(f"verbatim above human, points ({name})",
-                             row["verbatim %"] - human["verbatim %"], high=5.0))]
-    return []
+def free(bench: Bench, wanted: Sequence[Setting], ledger: Ledger | None = None) -> list[Table]:
+    """Free samples of each setting beside as many human texts: all slots unknown, and no source."""
+    ledger = ledger or Ledger()
+    for setting in wanted:
+        count = setting.texts
+        human = ledger.row({"sampler": HUMAN, "texts": count}, partial(_human, bench, count))
+        ledger.row({**about(setting.request), "texts": count}, partial(_sampled, bench, setting, human))
+    return free_tables(bench.model, ledger.rows)
+
+
+def _human(bench: Bench, count: int) -> Row:
+    """Figures of the first `count` human texts; MAUVE against the next `count`, where there are as many."""
+    first = [row.words for row in bench.first(count)]
+    following = [row.words for row in bench.human[count:2 * count]]
+    alike = metrics.mauve(bench.judge, following, first) if len(following) == count else None
+    return {**bench.figures(first), "perplexity / human": 1.0, "distinct-4 / human": 1.0, "MAUVE": alike}
+
+
+def _sampled(bench: Bench, setting: Setting, human: Row) -> Row:
+    began = time.perf_counter()
+    texts, nfe = written(bench.model, setting.request, range(setting.texts))
+    seconds = time.perf_counter() - began
+    row = bench.figures(texts)
+    return {"NFE": nfe, **row, "perplexity / human": row["perplexity"] / human["perplexity"],
+            "distinct-4 / human": row["distinct-4"] / human["distinct-4"],
+            "MAUVE": metrics.mauve(bench.judge, texts, [row.words for row in bench.first(setting.texts)]), "seconds": seconds}
+
+
+def free_tables(model: DiffusionModel, rows: Sequence[Row]) -> list[Table]:
+    """The rows in order (human text first, then the model's samplers by steps) and the bars they have to reach."""
+    order = {name: place for place, name in enumerate((HUMAN, *model.samplers))}
+    rows = sorted(rows, key=lambda row: (order.get(row["sampler"], len(order)), -row["texts"], row.get("steps") or 0,
+                                         row.get("temperature") or 0))
+    show = ["sampler", "steps", "temperature", "texts", "NFE", "perplexity", "± (95%)", "perplexity / human", "MAUVE",
+            "distinct-1", "distinct-4", "distinct-4 / human", "self-BLEU %", "verbatim %", "copied 4-grams %", "entropy",
+            "words"]
+    show[3:3] = [name for name, usual in KNOBS.items() if any(row.get(name, usual) != usual for row in rows)]
+    return [Table.of("Free samples, and as many human texts", rows, show), *_free_bars(model, rows)]
+
+
+def _free_bars(model: DiffusionModel, rows: Sequence[Row]) -> list[Table]:
+    """The bars of a paper's free samples, for its first sampler at 64 steps."""
+    found = next((row for row in rows if row.get("steps") == 64 and row["sampler"] == model.samplers[0]), None)
+    if found is None or model.slug == Autoregressive.slug:
+        return []
+    human = next(row for row in rows if row["sampler"] == HUMAN and row["texts"] == found["texts"])
+    name = f"{found['sampler']}, 64 steps"
+    return [bars(Bar(f"perplexity / human ({name})", found["perplexity / human"], 0.8, 1.5),
+                 Bar(f"distinct-4 / human ({name})", found["distinct-4 / human"], 0.85, 1.15),
+                 Bar(f"verbatim above human, points ({name})", found["verbatim %"] - human["verbatim %"], high=5.0))]
+
+
+# ---- the same again
 
 
 def reproducibility(model: DiffusionModel, request: Request, count: int, paths: Sequence[str]) -> list[Table]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from diffusion import autoregressive, diffusion_lm, sedd
+from diffusion import autoregressive, diffusion_lm, ld4lg, rdlm, sedd, seqdiffuseq
 from diffusion.core.errors import known_or_raise
 from diffusion.nn.backbone import BackboneConfig
+from training import latent
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Recipe:
         config: the model's configuration; label sizes are filled in from the data.
         short: positions of the shorter batches; `short_share` of all batches are short.
         rows: "all" the training rows that are not held out, or the judge's "half" of them.
+        vocab: what a text is made of: "words", or "characters" as in text8.
         warmup: steps of linear warm-up; the rate is constant after it and falls linearly to 0 over the second half.
     """
 
@@ -39,18 +41,28 @@ class Recipe:
     rows: str = "all"
     hide_labels: bool = True
     seed: int = 1
+    vocab: str = "words"
 
 
 _SMALL = BackboneConfig(width=192, layers=4, heads=4)
 _E2E = BackboneConfig(width=256, layers=5, heads=4, dropout=0.1)
+_CHARACTERS = BackboneConfig(width=160, layers=4, heads=4, length=192)     # 98% of E2E's training texts fit
 
 RECIPES: dict[str, Recipe] = {
     "diffusion-lm-e2e-small": Recipe("diffusion-lm", diffusion_lm.Config(_SMALL), steps=16_000),
     "diffusion-lm-e2e": Recipe("diffusion-lm", diffusion_lm.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999),
     "diffusion-lm-e2e-paper": Recipe("diffusion-lm", diffusion_lm.Config.paper(_E2E), steps=200_000, lr=1e-4,
                                      warmup=0, weight_decay=0.0, ema=0.9999, short=None),
+    "seqdiffuseq-e2e-small": Recipe("seqdiffuseq", seqdiffuseq.Config(_SMALL, refit_stride=1_500), steps=11_500, short=32),
     "sedd-e2e-small": Recipe("sedd", sedd.Config(_SMALL), steps=16_000, short=32),
     "sedd-e2e": Recipe("sedd", sedd.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999, short=32),
+    "ld4lg-language-model-e2e-small": Recipe("ld4lg-language-model", latent.LanguageModelRun(), steps=2_500, short=32,
+                                             ema=0.999),
+    "ld4lg-autoencoder-e2e-small": Recipe("ld4lg-autoencoder", latent.AutoencoderRun(), steps=2_400, batch=48, short=40,
+                                          ema=0.998, warmup=200),
+    "ld4lg-e2e-small": Recipe("ld4lg", ld4lg.Config(_SMALL), steps=5_500, lr=1.5e-3, short=None, ema=0.999),
+    "rdlm-e2e-small": Recipe("rdlm", rdlm.Config(_SMALL), steps=12_000, short=32),
+    "rdlm-characters-small": Recipe("rdlm", rdlm.Config(_CHARACTERS), steps=4_000, short=128, vocab="characters"),
     "ar-e2e-small": Recipe("ar", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=6_000, lr=1e-3,
                            short=None),
     "ar-e2e": Recipe("ar", autoregressive.Config(width=256, layers=6), steps=20_000, batch=256, lr=1e-3, short=None),
@@ -59,6 +71,14 @@ RECIPES: dict[str, Recipe] = {
     "judge-e2e": Recipe("judge", autoregressive.Config(width=256, layers=6), steps=12_000, batch=256, lr=1e-3,
                         short=None, rows="half", seed=2),
 }
+
+
+ABLATION = BackboneConfig(width=96, layers=3, heads=4)
+
+
+def ablation(model: str, config: Any, steps: int) -> Recipe:
+    """The recipe of a variant in an ablation: all are trained alike, on short batches of the same rows in the same order."""
+    return Recipe(model, config, steps=steps, warmup=min(100, steps // 10), ema=0.995, short=32, short_share=0.9)
 
 
 def recipe(name: str) -> Recipe:

@@ -1,8 +1,7 @@
 """Measured results as JSON: what was measured and by what, in tables that the terminal, the README and the app show.
 
 A result file names the command, commit, seeds, device, torch, speed path, the hash of every checkpoint that took part,
-the slot matcher's fingerprint and the data's; `tables` hold rows of plain values. The README's section of results is
-drawn from the files in assets/results and from nothing else.
+the slot matcher's fingerprint and the data's; `tables` hold rows of plain values.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ import torch
 
 from controllers.linguistics.slot_matcher import FINGERPRINT
 from diffusion.core.compute import processor
-from diffusion.core.errors import StudioError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "assets" / "results"
-BEGIN, FINISH = "<!-- results -->", "<!-- /results -->"
+BARS = "What it has to reach"            # caption of every table of bars
 DIGITS = 4
 Value = float | int | str | bool | None
 Row = dict[str, Value]
@@ -70,7 +68,7 @@ class Bar:
 
 def bars(*given: Bar) -> Table:
     """The table of all bars of a measurement."""
-    return Table.of("What it has to reach", [bar.row() for bar in given])
+    return Table.of(BARS, [bar.row() for bar in given])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +102,17 @@ class Result:
                 "matcher": FINGERPRINT, "judge": self.checkpoints.get("judge"), "tables": tables}
 
     def save(self, path: Path) -> None:
-        """Writes the result as one JSON file."""
+        """Writes the result as one JSON file, whole or not at all: a run that is killed leaves the file before."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        new = path.with_name(path.name + ".new")
+        new.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        new.replace(path)
 
 
-def command_line(arguments: Sequence[str]) -> str:
+def command_line(arguments: Sequence[str], command: str = "evaluate") -> str:
     """The command as a person would type it; of paths only the last part, since folders differ between machines."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in arguments]
-    return shlex.join(["python", "-m", "training", "evaluate", *words])
+    return shlex.join(["python", "-m", "training", command, *words])
 
 
 def commit() -> str:
@@ -159,29 +159,3 @@ def markdown(table: dict[str, Any]) -> str:
     lines = [f"| {' | '.join(table['show'])} |", "|" + " --- |" * len(table["show"])]
     lines += [f"| {' | '.join(cell(row.get(name)) for name in table['show'])} |" for row in table["rows"]]
     return "\n".join([f"**{table['caption']}**", "", *lines])
-
-
-def section(results: dict[str, dict[str, Any]]) -> str:
-    """The README's section of results, drawn from the contents of result files by name."""
-    parts = []
-    for name, result in results.items():
-        hashes = ", ".join(f"{slug} `{value}`" for slug, value in result["checkpoints"].items())
-        parts.append(f"### {result['paper']}: {result['what']}")
-        parts += [markdown(table) for table in result["tables"]]
-        parts.append(f"<sub>`assets/results/{name}.json`: `{result['command']}` at commit {result['commit']}, torch "
-                     f"{result['torch']}, {result['device']}, path {result['path']}; checkpoints {hashes}.</sub>")
-    return "\n\n".join(parts) if parts else "Nothing has been measured yet."
-
-
-def drawn(readme: str, results: dict[str, dict[str, Any]]) -> str:
-    """The README's text with its section of results drawn anew.
-
-    Raises:
-        StudioError: the two markers of the section are not there once each, in order.
-    """
-    before, found, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(FINISH)
-    if not found or not end or BEGIN in rest or FINISH in after:
-        raise StudioError(f"README.md must hold the markers {BEGIN} and {FINISH} once each, in this order. "
-                          f"Put them where the results belong.")
-    return f"{before}{BEGIN}\n\n{section(results)}\n\n{FINISH}{after}"

@@ -96,9 +96,21 @@ def plain(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(recipe)))
 
 
+def _defaults(settings: Any) -> dict[str, Any]:
+    """The fields of a dataclass that have a plain default, as JSON values."""
+    known = {field.name: field.default for field in dataclasses.fields(settings)
+             if field.default is not dataclasses.MISSING}
+    return json.loads(json.dumps(known))
+
+
 def _same_recipe(folder: Path, saved: dict[str, Any] | None, recipe: Recipe) -> None:
-    """Refuses to go on with other settings than those the run began with (states without a recipe are trusted)."""
+    """Refuses to go on with other settings than those the run began with (states without a recipe are trusted).
+
+    A field that the state does not know is younger than it, and had its default.
+    """
     now = plain(recipe)
+    if saved is not None:
+        saved = {**_defaults(recipe), **saved, "config": {**_defaults(recipe.config), **saved.get("config", {})}}
     for name in sorted(set(saved or {}) | set(now)) if saved is not None else ():
         if saved.get(name) != now.get(name):
             raise StudioError(f"The run in '{folder}' began with {name} = {saved.get(name)}, not {now.get(name)}. "

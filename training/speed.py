@@ -1,4 +1,4 @@
-"""Measures speed and memory: whole runs on every speed path, what the loop adds to the network, memory after many runs.
+"""Measures speed and memory: whole runs on every speed path, every sampler, what the loop adds to the network, memory.
 
 All times are medians over repetitions in one process, after a warm-up of the same shape.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,12 +26,57 @@ from diffusion.core.errors import StudioError
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel, SpeedPath
 from diffusion.core.trace import Frame
-from diffusion.core.types import Request
+from diffusion.core.types import Prediction, Request
 from diffusion.core.vocab import Vocabulary
-from training.recipes import Recipe
+from training.recipes import RECIPES, Recipe
 from training.results import Bar, Row, Table, bars
 
 STEPS, SAMPLES, RUNS = 64, 4, 50
+SECONDS = 1.5                            # bar of a run of 4 samples and 64 steps
+SECONDS_OF = {"diffusion-lm": 1.0}       # where it is stricter
+FINISHING = {"ld4lg": 0.3}               # bar of what follows the last step, for the paper that has a decoder there
+LOOP_OF = "diffusion-lm"                 # the loop is written once: what it adds is measured with one paper
+GRID_REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is timed.
+
+    Attributes:
+        sampler: of the table of speed paths; empty for the paper's first.
+        steps, samples: of a run there, and `samples` in the grid.
+        runs: of the memory test.
+        grid: numbers of steps that every sampler is timed at.
+        paths: speed paths; empty for all of the model's but `compiled`.
+    """
+
+    sampler: str = ""
+    steps: int = STEPS
+    samples: int = SAMPLES
+    repeats: int = 7
+    runs: int = RUNS
+    grid: tuple[int, ...] = (8, 16, 32, 64, 128, 256)
+    paths: tuple[str, ...] = ()
+
+
+def measured(model: DiffusionModel, options: Options) -> list[Table]:
+    """All tables of a model, whose speed path in use is the chosen one: paths, bars, the grid, overhead, memory."""
+    request = Request(length=model.length, sampler=options.sampler or model.samplers[0], steps=options.steps,
+                      seeds=tuple(range(options.samples)))
+    paths = options.paths or [path for path in model.paths if path != "compiled"]
+    tables = on_paths(model, request, paths, model.path.name, options.repeats)
+    tables.append(grid(model, options.grid, options.samples))
+    tables[1] = bars_of(model, tables[1], tables[2])
+    recipe = RECIPES.get(f"{model.slug}-e2e")
+    if model.slug == LOOP_OF and recipe is not None:
+        chosen = model.path.name
+        random = untrained(recipe, type(model), model.vocab, model.labels).to(model.device)
+        plain = overhead(random, request, "fp32", f"e2e size, weights of seed {recipe.seed}", options.repeats)
+        fast = overhead(model, request, chosen, "this checkpoint", options.repeats)
+        tables += [plain, fast, overhead_bars(plain, fast)]
+    held = memory(model, request, options.runs)
+    return [*tables, held, memory_bars(held)]
 
 
 class Stopwatch:
@@ -128,7 +174,66 @@ def on_paths(model: DiffusionModel, request: Request, paths: Sequence[str], want
     best = next(float(row["seconds"] or 0) for row in rows if row["chosen"])
     size = f"{len(request.seeds)} samples × {request.length} positions × {request.steps} steps"
     return [Table.of(f"{size}, warm, frames included", rows, ["path", "seconds", "chosen"]),
-            bars(Bar(f"seconds for {size} ({chosen})", best, high=1.0))]
+            bars(Bar(f"seconds for {size} ({chosen})", best, high=SECONDS_OF.get(model.slug, SECONDS)))]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of one run with its frames: all of it, until the first frame, and making the text after the last step."""
+
+    whole: float
+    first: float
+    finishing: float
+    nfe: int
+
+
+def times_of(model: DiffusionModel, request: Request) -> Times:
+    """One run as the app records it."""
+    finish, spent = model.finish, 0.0
+
+    def watched(state: Any, prediction: Prediction) -> Tensor:
+        nonlocal spent
+        before = time.perf_counter()
+        text = finish(state, prediction)
+        _wait(text.device)
+        spent += time.perf_counter() - before
+        return text
+
+    model.finish = watched
+    try:
+        began, first = time.perf_counter(), 0.0
+        trace = diffusion.generate(model, request)
+        for _ in trace:
+            first = first or time.perf_counter() - began
+        return Times(time.perf_counter() - began, first, spent, trace.frames[-1].nfe)
+    finally:
+        del model.finish                                 # the class's own again
+
+
+def grid(model: DiffusionModel, steps: Sequence[int], samples: int, repeats: int = GRID_REPEATS) -> Table:
+    """Every sampler at every number of steps, on the speed path in use; once where a sampler does not heed the number."""
+    rows: list[Row] = []
+    for name in model.samplers:
+        heeds = diffusion.SAMPLERS[name].heeds_steps
+        for number in tqdm(steps if heeds else [Request().steps], desc=f"{model.slug}, {name}", leave=False):
+            request = Request(length=model.length, sampler=name, steps=number, seeds=tuple(range(samples)))
+            times_of(model, request)
+            found = [times_of(model, request) for _ in range(repeats)]
+            middle = {field: statistics.median(getattr(each, field) for each in found) for field in ("whole", "first", "finishing")}
+            rows.append({"sampler": name, "steps": number, "NFE": found[-1].nfe, "seconds": middle["whole"],
+                         "first frame s": middle["first"], "after the last step s": middle["finishing"]})
+    threads = torch.get_num_threads()
+    return Table.of(f"{samples} samples by sampler and steps, path {model.path.name}, {threads} threads", rows)
+
+
+def bars_of(model: DiffusionModel, seconds: Table, timed_grid: Table) -> Table:
+    """The bar of a run, and where the paper has one, that of its decoder."""
+    if model.slug not in FINISHING:
+        return seconds
+    row = next((row for row in timed_grid.rows if row["steps"] == STEPS), timed_grid.rows[0])
+    bar = Bar(f"seconds after the last step ({row['sampler']}, {row['steps']} steps)", row["after the last step s"],
+              high=FINISHING[model.slug])
+    return Table(seconds.caption, [*seconds.rows, bar.row()], seconds.show)
 
 
 def overhead(model: DiffusionModel, request: Request, path: str, name: str, repeats: int) -> Table:

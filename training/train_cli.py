@@ -40,6 +40,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                         help="steps between two resume states")
     parser.add_argument("--look-every", type=at_least(0), default=500, metavar="STEPS",
                         help="steps between two validation losses with a sample; 0 for none")
+    parser.add_argument("--below-gate", action="store_true",
+                        help="train LD4LG's diffusion although too few texts come back exactly from their latents")
     parser.set_defaults(run=run)
 
 
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Trains, or prints what would be trained."""
     output = args.output or Path("runs") / args.recipe
     options = Options(output, args.max_minutes, args.resume, args.init_from, args.save_every, args.look_every,
-                      args.compile, args.threads)
+                      args.compile, args.threads, args.below_gate)
     chosen, data = recipe_and_data(args)
     if args.dry_run:
         print(json.dumps(configuration(args.recipe, chosen, data, options), indent=1, ensure_ascii=False))

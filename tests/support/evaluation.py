@@ -7,13 +7,16 @@ from pathlib import Path
 
 import torch
 
+import diffusion
 from diffusion.autoregressive import Config as JudgeConfig
 from diffusion.autoregressive import LanguageModel
 from diffusion.core import checkpoint
 from diffusion.core.labels import LabelSet, parse_meaning
+from diffusion.core.model import DiffusionModel
 from diffusion.core.vocab import Vocabulary
 from diffusion.diffusion_lm import Config, DiffusionLM
 from diffusion.nn.backbone import BackboneConfig
+from tests import tiny
 from training.data import Row
 
 LENGTH = 48
@@ -44,6 +47,19 @@ def model(seed: int = 0) -> DiffusionLM:
     made = DiffusionLM(Config(backbone, embedding_width=8), vocab, labels).eval()
     with torch.no_grad():
         for parameter in made.network.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3)
+    return made
+
+
+def paper(slug: str) -> DiffusionModel:
+    """A small model of any paper with random weights, every number of them drawn."""
+    vocab, labels = world()
+    kind = diffusion.PAPERS[slug]
+    config = tiny.shrunk(kind.config_type(), {**tiny.SIZES, "length": LENGTH, "label_sizes": labels.sizes})
+    torch.manual_seed(0)
+    made = kind(config, vocab, labels).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.3)
     return made
 

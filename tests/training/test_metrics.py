@@ -108,6 +108,44 @@ def test_self_bleu_tells_a_collapsed_pool_from_a_varied_one():
     assert metrics.self_bleu([(3, 4, 5, 6), (7, 8, 9, 10)]) == 0.0
 
 
+def test_rouge_l_of_values_worked_out_by_hand():
+    assert metrics.rouge_l((3, 4, 5, 6), [(3, 4, 5, 6)]) == pytest.approx(1.0)
+    assert metrics.rouge_l((3, 4), [(5, 6)]) == 0.0
+    assert metrics.rouge_l((), [(5, 6)]) == 0.0
+    # "police killed the gunman", "the gunman kill police" and "police kill the gunman" (Lin 2004): 2 and 3 in common of 4
+    police, killed, the, gunman, kill = range(3, 8)
+    assert metrics.rouge_l((police, kill, the, gunman), [(police, killed, the, gunman)]) == pytest.approx(3 / 4)
+    assert metrics.rouge_l((the, gunman, kill, police), [(police, killed, the, gunman)]) == pytest.approx(2 / 4)
+
+
+def test_rouge_l_takes_the_best_precision_and_the_best_recall_of_all_references():
+    text = (3, 4, 5, 6)
+    long, short = (3, 4, 5, 9, 9, 9), (3, 4)             # 3 of 6 and 2 of 2 in common
+    precision, recall = 3 / 4, 2 / 2
+    expected = (1 + 1.2**2) * precision * recall / (recall + 1.2**2 * precision)
+    assert metrics.rouge_l(text, [long, short]) == pytest.approx(expected)
+
+
+def test_features_average_what_the_judge_has_read_and_no_padding():
+    judge, pool = evaluation.judge(), drawn(4, 5)
+    together = metrics.features(judge, pool)
+    assert together.shape == (5, judge.config.width)
+    for text, row in zip(pool, together, strict=True):
+        assert torch.allclose(metrics.features(judge, [text])[0], row, atol=1e-5)
+    with torch.no_grad():
+        hidden = judge.hidden(torch.tensor([pool[0]]), judge.labels.free()[None])[0]
+    assert torch.allclose(hidden[1:].mean(0), together[0], atol=1e-5)
+
+
+def test_mauve_tells_the_same_pool_from_another_and_repeats_itself():
+    judge, pool = evaluation.judge(), drawn(5, 60, words=25)
+    other = [(3, 3, 3, 3)] * 60
+    assert metrics.mauve(judge, pool, pool) == pytest.approx(1.0)
+    close, far = metrics.mauve(judge, drawn(6, 60, words=25), pool), metrics.mauve(judge, other, pool)
+    assert far < 0.1 < close < 1
+    assert metrics.mauve(judge, drawn(6, 60, words=25), pool) == close
+
+
 def test_perplexity_of_a_judge_that_knows_nothing_is_the_size_of_its_vocabulary():
     judge = evaluation.judge()
     with torch.no_grad():

@@ -11,16 +11,16 @@ import torch
 import diffusion
 from controllers.linguistics.slot_matcher import FINGERPRINT
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import parse_meaning
 from diffusion.core.types import Request
 from tests.support import evaluation
 from training import __main__ as training_main
-from training import likelihood, metrics, quality, steering
+from training import likelihood, metrics, quality
 from training.data import Encoded
-from training.quality import Bench
+from training.quality import Bench, Setting
 from training.results import fingerprint
 
 REQUEST = Request(length=evaluation.LENGTH, sampler="ancestral", steps=2)
+AT_64 = [Setting(REQUEST.with_(steps=64, temperature=1.0), 20)]
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,11 @@ def test_more_samples_than_human_texts_are_refused(bench):
 
 def test_a_model_that_writes_as_people_do_meets_all_bars(bench, monkeypatch):
     human = [row.words for row in bench.human[:20]]
-    monkeypatch.setattr(quality, "write", lambda model, request, count: human[::-1])
-    tables = quality.free(bench, [REQUEST.with_(steps=64)], 20)
+    monkeypatch.setattr(quality, "written", lambda model, request, seeds: (human[::-1], 64.0))
+    tables = quality.free(bench, AT_64)
     written = tables[0].rows[1]
+    assert written["NFE"] == 64
+    assert written["MAUVE"] == 1.0
     assert written["perplexity / human"] == written["distinct-4 / human"] == 1.0
     assert written["verbatim %"] == 0
     assert set(met(tables).values()) == {True}
@@ -89,16 +91,16 @@ def test_a_model_that_writes_as_people_do_meets_all_bars(bench, monkeypatch):
 
 def test_a_model_that_recites_its_training_rows_is_found_out(bench, monkeypatch):
     recited = sorted(bench.training)[:20]
-    monkeypatch.setattr(quality, "write", lambda model, request, count: recited)
-    tables = quality.free(bench, [REQUEST.with_(steps=64)], 20)
+    monkeypatch.setattr(quality, "written", lambda model, request, seeds: (recited, 64.0))
+    tables = quality.free(bench, AT_64)
     assert tables[0].rows[1]["verbatim %"] == 100
     assert tables[0].rows[1]["copied 4-grams %"] == 100
     assert met(tables)["verbatim above human, points (ancestral, 64 steps)"] is False
 
 
 def test_a_model_that_always_says_the_same_is_found_out(bench, monkeypatch):
-    monkeypatch.setattr(quality, "write", lambda model, request, count: [bench.human[0].words] * count)
-    tables = quality.free(bench, [REQUEST.with_(steps=64)], 20)
+    monkeypatch.setattr(quality, "written", lambda model, request, seeds: ([bench.human[0].words] * len(seeds), 64.0))
+    tables = quality.free(bench, AT_64)
     assert tables[0].rows[1]["self-BLEU %"] == 100
     assert met(tables)["distinct-4 / human (ancestral, 64 steps)"] is False
 
@@ -110,11 +112,37 @@ def test_free_samples_are_those_of_generate_with_the_same_seeds(bench):
     assert len(set(texts)) == 3
 
 
-def test_settings_vary_only_what_the_sampler_uses():
-    found = quality.settings(["ancestral", "ddim", "dpm-solver++"], [8], [1.0], [0.0, 0.5], [0.0, 1.0])
-    knobs = [(request.sampler, request.clamp, request.eta) for request in found]
-    assert knobs == [("ancestral", 0, 0), ("ancestral", 0.5, 0), ("ddim", 0, 0), ("ddim", 0, 1), ("ddim", 0.5, 0),
-                     ("ddim", 0.5, 1), ("dpm-solver++", 0, 0)]
+def test_settings_vary_only_what_the_sampler_reads():
+    given = {"clamp": [0.0, 0.5], "eta": [0.0, 1.0], "mix": [0.0], "revise": [0, 2]}
+    found = quality.combined(["ancestral", "ddim", "dpm-solver++"], [8], [1.0], given)
+    knobs = [(request.sampler, request.clamp, request.eta, request.revise) for request in found]
+    assert sorted(knobs) == [("ancestral", 0, 0, 0), ("ancestral", 0.5, 0, 0), ("ddim", 0, 0, 0), ("ddim", 0, 1, 0),
+                             ("ddim", 0.5, 0, 0), ("ddim", 0.5, 1, 0), ("dpm-solver++", 0, 0, 0)]
+
+
+def test_a_sampler_that_heeds_no_number_of_steps_is_measured_once():
+    found = quality.combined(["left-to-right", "ddim"], [8, 16], [None], {})
+    assert [(request.sampler, request.steps) for request in found] == [("left-to-right", 64), ("ddim", 8), ("ddim", 16)]
+    with pytest.raises(StudioError, match="ancestral"):
+        quality.combined(["ancestrall"], [8], [None], {})
+
+
+def test_samples_are_compared_with_as_many_human_texts(bench, monkeypatch):
+    monkeypatch.setattr(quality, "written", lambda model, request, seeds: (
+        [row.words for row in bench.human[:len(seeds)]], 2.0))
+    rows = quality.free(bench, [Setting(REQUEST, 12), Setting(REQUEST.with_(sampler="ddim"), 6)])[0].rows
+    assert [(row["sampler"], row["texts"]) for row in rows] == [
+        ("human text", 12), ("human text", 6), ("ancestral", 12), ("ddim", 6)]
+    assert rows[2]["perplexity / human"] == rows[3]["perplexity / human"] == 1.0
+    assert rows[0]["distinct-4"] != rows[1]["distinct-4"]
+    assert 0 < rows[0]["MAUVE"] <= 1                     # human text against the next twelve
+
+
+def test_network_evaluations_are_those_of_the_run(bench):
+    assert quality.written(bench.model, REQUEST, range(3))[1] == 2.0
+    guided = REQUEST.with_(guidance_scale=2.0)
+    told = bench.model.labels.encode({"food": "Italian"}).expand(3, -1)
+    assert quality.written(bench.model, guided, range(3), told)[1] == 4.0
 
 
 # ---- reproducibility
@@ -155,9 +183,21 @@ def test_bits_per_token_of_a_model_with_a_known_bound(monkeypatch):
         return (metrics.rows_of(metrics.texts_of(tokens)) != 0).sum(1) * rate * torch.log(torch.tensor(2.0))
 
     monkeypatch.setattr(model, "bound", bound)
-    free, told = likelihood.likelihood(model, encoded, draws=2)[0].rows
+    table, bar = likelihood.likelihood(model, encoded, draws=2)
+    free, told = table.rows
     assert (free["bits per token"], told["bits per token"]) == (2.0, 1.5)
     assert free["tokens"] == int(words.sum())
+    assert bar.rows[0]["value"] == 2.0 and bar.rows[0]["met"] is True
+
+
+def test_a_number_that_bounds_nothing_is_not_called_a_bound(monkeypatch):
+    model, rows = evaluation.model(), evaluation.rows()[:8]
+    encoded = Encoded.encode(rows, model.vocab, model.labels, model.length)
+    monkeypatch.setattr(type(model), "bound_is_strict", False, raising=False)
+    tables = likelihood.likelihood(model, encoded, draws=1)
+    assert len(tables) == 1                              # no bar for it
+    assert "bits per token" not in tables[0].rows[0]
+    assert tables[0].rows[0]["bits per token, not a bound"] > 0
 
 
 # ---- the whole command
@@ -219,112 +259,3 @@ def test_mistakes_are_answered_with_a_sentence(checkpoints, folder, capsys):
     for arguments, expected in ((judged_by_model, "must not judge itself"), (without_data, "Give --data")):
         assert training_main.main(["evaluate", *map(str, arguments)]) == 2
         assert expected in capsys.readouterr().err
-
-
-# ---- labels, lengths, blanks
-
-
-def test_shares_of_named_slots_are_counted_by_hand():
-    meanings = [{"food": "Italian", "priceRange": "cheap"}, {"food": "French"}]
-    texts = ["It serves Italian food for less than £20 .", "It serves Indian food by the river ."]
-    shares = steering.Shares.of(texts, meanings)
-    assert shares.named == {"food": 50.0, "priceRange": 100.0}
-    assert shares.strictly == {"food": 50.0, "priceRange": 0.0}          # the number stands for the word
-    assert shares.overall == pytest.approx(200 / 3)
-    assert shares.overall_strictly == pytest.approx(100 / 3)
-    assert shares.invented == pytest.approx(100 * 1 / 13)                # the river, of 6 + 7 slots that were not given
-
-
-def test_a_value_that_the_matcher_does_not_know_is_refused():
-    with pytest.raises(StudioError, match="Klingon"):
-        steering.Shares.of(["Gagh ."], [{"food": "Klingon"}])
-
-
-def test_a_model_that_says_what_it_is_told_meets_the_bars_of_labels(bench, monkeypatch):
-    human = [row.words for row in bench.human]
-
-    def write(model, request, count, labels=None):
-        if labels is None:
-            return human[::-1][:count]
-        told = [model.labels.decode(label) for label in labels]
-        assert told == [parse_meaning(row.meaning) for row in bench.human[:count]]
-        return human[:count] if request.guidance_scale == 2 else human[1:count + 1]
-
-    monkeypatch.setattr(steering, "write", write)
-    tables = steering.label(bench, REQUEST, 20, [1.0, 2.0])
-    by_scale = {row["texts"]: row["named %"] for row in tables[0].rows if "named %" in row}
-    assert by_scale["guidance scale 2"] == by_scale["human"] == 100
-    assert by_scale["guidance scale 1"] < 80
-    assert set(met(tables).values()) == {True}
-    assert {row["slot"] for row in tables[1].rows} == {"name", "eatType", "food", "area", "familyFriendly"}
-
-
-def test_label_tells_the_other_slots_to_be_absent_on_request(bench, monkeypatch):
-    seen = []
-    monkeypatch.setattr(steering, "write", lambda model, request, count, labels=None: (
-        seen.append(labels) or [row.words for row in bench.human[:count]]))
-    bench = dataclasses.replace(bench, human=[dataclasses.replace(row, meaning="food[Italian]") for row in bench.human])
-    steering.label(bench, REQUEST, 4, [1.0], absent=True)
-    food = list(bench.model.labels.slots).index("food")
-    assert (seen[1] == 1).sum(1).tolist() == [4] * 4     # all but food
-    assert (seen[1][:, food] > 1).all()
-
-
-def test_lengths_and_pins_are_exact_even_with_random_weights(bench):
-    table, bars = steering.length(bench, REQUEST, 12)
-    assert [row["exact %"] for row in table.rows] == [100.0, 100.0]
-    assert all(row["met"] for row in bars.rows)
-
-
-def test_a_length_that_is_missed_is_counted(bench, monkeypatch):
-    monkeypatch.setattr(steering, "steered", lambda model, request, controls: [(3,) * 7] * len(request.seeds))
-    table, bars = steering.length(bench, REQUEST, 40)
-    assert table.rows[0]["exact %"] < 15                 # one length of 36 is 7
-    assert table.rows[1]["exact %"] == 0
-    assert not any(row["met"] for row in bars.rows)
-
-
-def test_blanks_are_three_to_six_words_and_the_same_every_time(bench):
-    given = steering.blanks(bench, 20)
-    assert given == steering.blanks(bench, 20)
-    assert {blank.size for blank in given} == {3, 4, 5, 6}
-    assert all(len(blank.inside(blank.words)) == blank.size for blank in given)
-    blank = given[0]
-    control = blank.control(bench.model).removeprefix("infill=").split()
-    assert control[blank.start] == f"___{blank.size}"
-    assert len(control) == len(blank.words) - blank.size + 1
-
-
-def test_a_changed_word_outside_the_blank_is_not_kept():
-    blank = steering.Blank((3, 4, 5, 6, 7, 8), start=1, size=3)
-    assert blank.inside((3, 9, 9, 9, 7, 8)) == (9, 9, 9)
-    assert blank.kept((3, 9, 9, 9, 7, 8))
-    assert not blank.kept((3, 9, 9, 9, 7, 9))
-    assert not blank.kept((3, 9, 9, 9, 7, 8, 8))
-    assert not blank.kept((3, 9, 9, 7, 8))
-
-
-def test_perfect_infills_reach_the_human_text(bench, monkeypatch):
-    given = iter(steering.blanks(bench, 10))
-    monkeypatch.setattr(steering, "steered", lambda model, request, controls: [next(given).words])
-    row = steering.infill(bench, REQUEST, 10, None)[0].rows[1]
-    assert row["perplexity / human"] == 1.0
-    assert row["BLEU-4 of the blanks %"] == row["blanks as the human %"] == 100.0
-
-
-def test_infills_keep_every_pin_even_with_random_weights(bench):
-    tables = steering.infill(bench, REQUEST, 10, None)
-    assert tables[0].rows[1]["pins exact %"] == 100.0
-    assert met(tables)["pins exact, %"] is True
-
-
-def test_a_model_without_a_choice_of_steps_is_measured_once():
-    from diffusion.autoregressive import Autoregressive, Config
-    from training.evaluate_cli import FREE_STEPS, usual_steps
-
-    vocab, labels = evaluation.world()
-    baseline = Autoregressive(Config(width=16, layers=1, heads=2, length=16, label_sizes=labels.sizes), vocab, labels)
-    assert usual_steps(baseline, baseline.samplers) == [64]
-    assert usual_steps(evaluation.model(), ["ddim"]) == FREE_STEPS
-    with pytest.raises(StudioError, match="ancestral"):
-        usual_steps(evaluation.model(), ["ancestrall"])

@@ -117,6 +117,42 @@ def test_model_without_a_network_is_refused():
         speed.medians(Oracle.from_nothing(), Request(), 1)
 
 
+def test_what_follows_the_last_step_is_timed_apart(monkeypatch):
+    model = evaluation.model()
+    monkeypatch.setattr(type(model), "finish", slow(type(model).finish))
+    found = speed.times_of(model, REQUEST)
+    assert NAP <= found.finishing <= found.whole - found.first
+    assert found.nfe == REQUEST.steps
+    assert "finish" not in vars(model)                   # as it was
+
+
+def test_the_first_frame_is_waited_for_once(monkeypatch):
+    monkeypatch.setattr(Ancestral, "advance", slow(Ancestral.advance))
+    found = speed.times_of(evaluation.model(), REQUEST)
+    assert found.first >= NAP
+    assert found.whole - found.first >= 4 * NAP          # the other four steps come after it
+
+
+def test_every_sampler_is_timed_at_every_number_of_steps():
+    model = evaluation.model()
+    rows = speed.grid(model, [1, 3], samples=2, repeats=1).rows
+    assert [(row["sampler"], row["steps"], row["NFE"]) for row in rows] == [
+        (sampler, steps, steps) for sampler in model.samplers for steps in (1, 3)]
+    baseline = evaluation.paper("ar")
+    assert [(row["steps"], row["NFE"]) for row in speed.grid(baseline, [1, 3], samples=1, repeats=1).rows] == [(64, 48)]
+
+
+def test_the_decoder_has_a_bar_where_the_paper_has_one(monkeypatch):
+    seconds, timed = speed.bars(speed.Bar("seconds", 1.0, high=1.5)), speed.Table.of("", [
+        {"sampler": "ancestral", "steps": 8, "after the last step s": 0.1},
+        {"sampler": "ancestral", "steps": 64, "after the last step s": 0.31}])
+    model = evaluation.model()
+    assert speed.bars_of(model, seconds, timed) is seconds
+    monkeypatch.setattr(type(model), "slug", "ld4lg")
+    added = speed.bars_of(model, seconds, timed).rows[1]
+    assert (added["value"], added["met"]) == (0.31, False)
+
+
 def test_untrained_model_has_the_size_of_its_recipe():
     vocab, labels = evaluation.world()
     chosen = recipe("diffusion-lm-e2e")
