@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ui import VERSION
-from ui.order import DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
-from ui.studio import Result, Studio
+from ui.catalogue import SamplerInfo
+from ui.options import OPTIONS
+from ui.order import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
+from ui.studio import MAX_LOADED, Result, Studio
 
 FAILED = 2
+KEPT = "TEXT_DIFFUSION_MAX_LOADED"
 _EXAMPLES = """examples:
   python app.py                                      opens the lab in the browser
   python app.py papers                               lists papers, samplers and controls
@@ -23,8 +27,10 @@ _EXAMPLES = """examples:
   python app.py generate --sampler ddim --steps 64 --seed 7 --samples 4 --control length=12 \\
       --control 'infill=The Vaults is a ___ near Café Rouge .' \\
       --control 'label=food:Italian,area:riverside' --guidance-scale 2 --json
+  python app.py generate --paper seqdiffuseq --source 'name[Wildwood], food[French]' --candidates 5
 
-GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose where the lab listens (127.0.0.1, 7860).
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose where the lab listens (127.0.0.1, 7860); TEXT_DIFFUSION_MAX_LOADED how many
+models it keeps in memory, as --max-loaded does.
 """
 _ABOUT_ORDER = {
     "paper": "slug of the paper",
@@ -34,10 +40,13 @@ _ABOUT_ORDER = {
     "seed": f"seed of the first sample, 0 to {MAX_SEED}; sample i uses seed + i",
     "guidance_scale": "classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened",
     "temperature": "divides the logits of every belief; below 1 is sharper (default: the paper's own)",
-    "clamp": "share of the steps, at the end, whose prediction is rounded to words, 0 to 1",
-    "eta": "share of the ancestral noise that DDIM adds, 0 to 1",
+    **{name: f"{option.about}; {option.unit}, {option.low} to {option.high}" for name, option in OPTIONS.items()},
+    "source": "what the text is written from, for papers that read a source: 'name[Wildwood], food[French]', or plain words",
+    "candidates": f"texts written for each sample, for papers that read a source; the one closest to the others is chosen. "
+                  f"Candidate j of a sample has the sample's seed + j x {CANDIDATE_STRIDE}",
     "strategy": "way of steering",
 }
+_SLUGS = ("paper", "sampler", "strategy")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,8 +69,9 @@ def parser() -> argparse.ArgumentParser:
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_order_flags(generate)
     generate.add_argument("--json", action="store_true",
-                          help="print one JSON object a line: text, tokens, seed, nfe, seconds, path, checkpoint, and "
-                               "per control its target and score; nfe and seconds are the whole run's")
+                          help="print one JSON object a sample: text, tokens, seed, nfe, seconds, path, checkpoint, per "
+                               "control its target and score, per pinned word whether it held, and all candidates; nfe and "
+                               "seconds are the whole run's")
     generate.add_argument("--save", metavar="FILE", type=Path,
                           help="save the run, step by step, as JSON for the app's player")
     papers = commands.add_parser("papers", help="list papers, samplers and controls",
@@ -73,13 +83,14 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_order_flags(command: argparse.ArgumentParser) -> None:
     """A flag for each field of an order, with the same default."""
-    metavars = {int: "N", float: "X", str: "SLUG"}
+    metavars = {int: "N", float: "X", str: "TEXT"}
     for field in dataclasses.fields(Order):
         if field.name in _ABOUT_ORDER:
             kind, default = type(field.default) if field.default is not None else float, field.default
             about = _ABOUT_ORDER[field.name] + (f" (default: {default})" if default not in ("", None) else "")
             flag = f"--{field.name.replace('_', '-')}"
-            command.add_argument(flag, type=kind, default=default, metavar=metavars[kind], help=about)
+            metavar = "SLUG" if field.name in _SLUGS else metavars[kind]
+            command.add_argument(flag, type=kind, default=default, metavar=metavar, help=about)
     command.add_argument("--control", dest="controls", action="append", default=[], metavar="NAME=TARGET",
                          help="a wish about the text, such as length=12; may be given several times")
 
@@ -91,8 +102,19 @@ def _add_studio_flags(command: argparse.ArgumentParser, top_level: bool) -> None
                          help="where models run (default: auto, a GPU if there is one)")
     command.add_argument("--compute", choices=SPEED_PATHS, default=auto,
                          help="speed path; the same gives the same text (default: auto, the fastest on this machine)")
+    if top_level:
+        command.add_argument("--max-loaded", type=_count, default=os.environ.get(KEPT, str(MAX_LOADED)), metavar="N",
+                             help=f"models kept in memory by the lab; the one not used for longest goes first "
+                                  f"(default: {MAX_LOADED}, or what the variable {KEPT} says)")
     command.add_argument("--checkpoints", default=none, metavar="FOLDER",
                          help="holds a checkpoint folder for each slug (default: those that come with the lab)")
+
+
+def _count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, here or in the variable {KEPT}; got '{text}'")
+    return int(text)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -102,7 +124,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def studio_of(options: argparse.Namespace) -> Studio:
     """The studio that the options ask for."""
-    return Studio(device=options.device, compute=options.compute, checkpoints=options.checkpoints)
+    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -151,13 +173,11 @@ def generate(studio: Studio, options: argparse.Namespace) -> None:
     if options.save is not None and not options.save.parent.is_dir():
         raise mistake(f"There is no folder '{options.save.parent}' to save the run in. Create it, or name another.")
     names = [field.name for field in dataclasses.fields(Order) if field.name != "compute"]      # that is the studio's
-    chosen = {name: getattr(options, name) for name in names}
-    trace = studio.start(Order.from_dict(chosen)).run()
-    results = studio.results(trace)
-    for result in results:
-        print(as_json(result, trace.info) if options.json else as_text(result))
-    for note in trace.info["notes"]:
+    trace = studio.start(Order.from_dict({name: getattr(options, name) for name in names}))
+    for note in trace.info["notes"]:                     # before the run, so that nobody waits for what was not promised
         print(note, file=sys.stderr)
+    for group in samples(studio.results(trace.run())):
+        print(as_json(group, trace.info) if options.json else as_text(group, trace.info["hard"]))
     if options.save is not None:
         try:
             trace.save(options.save)
@@ -166,21 +186,42 @@ def generate(studio: Studio, options: argparse.Namespace) -> None:
                           f"Name another file.") from error
 
 
-def as_json(result: Result, info: dict[str, Any]) -> str:
+def samples(results: Sequence[Result]) -> list[list[Result]]:
+    """The texts of each sample, the chosen one first."""
+    groups = itertools.groupby(results, lambda result: result.sample)
+    return [sorted(group, key=lambda result: result.rank) for _, group in groups]
+
+
+def as_json(group: Sequence[Result], info: dict[str, Any]) -> str:
     """One sample as a line of JSON; in ASCII where the terminal is not UTF-8, so that nothing is lost."""
-    values = {**dataclasses.asdict(result), "seconds": round(result.seconds, 4),
-              **{name: info[name] for name in ("paper", "sampler", "steps", "path", "torch", "checkpoint")}}
-    del values["finished"]
+    chosen = group[0]
+    values = {**dataclasses.asdict(chosen), "seconds": round(chosen.seconds, 4),
+              **{name: info[name] for name in ("paper", "sampler", "steps", "path", "torch", "checkpoint", "source")}}
+    for name in ("finished", "sample", "rank"):
+        del values[name]
+    values["candidates"] = [{"seed": result.seed, "text": result.text, "agreement": result.agreement} for result in group]
     return json.dumps(values, ensure_ascii=not _prints("é✓"))
 
 
-def as_text(result: Result) -> str:
-    """One sample for people: seed and text, then a line for each control."""
+def as_text(group: Sequence[Result], hard: bool = True) -> str:
+    """One sample for people: seed and text, a line for each control, for pinned words, and for each other candidate.
+
+    Args:
+        hard: words are pinned exactly, so that only a lost one is worth a line.
+    """
+    chosen, *others = group
     done, missed = ("✓", "✗") if _prints("✓✗") else ("yes", "no")
-    lines = [f"{result.seed}: {result.text}"]
-    for item in result.controls:
+    lines = [f"{chosen.seed}: {chosen.text}"]
+    for item in chosen.controls:
         mark = done if item["score"] >= 1 else missed
         lines.append(f"    {mark} {item['control']}={item['target']}: {item['detail']}")
+    for pin in chosen.pins:
+        if not (pin["held"] and hard):
+            mark, does = (done, "stands") if pin["held"] else (missed, "does not stand")
+            lines.append(f"    {mark} '{pin['word']}' {does} at position {pin['position'] + 1}")
+    if others:
+        lines.append(f"    chosen of {len(group)} candidates; agreement with the others (sentence BLEU): {chosen.agreement:.1f}")
+        lines += [f"    {result.agreement:5.1f}  {result.seed}: {result.text}" for result in others]
     return "\n".join(lines)
 
 
@@ -199,8 +240,15 @@ def papers(studio: Studio, options: argparse.Namespace) -> None:
 
     print("Papers")
     for paper in studio.papers():
-        state = "" if paper.available else " (no checkpoint here)"
-        print(f"  {paper.slug:14} {paper.title}{state}; samplers: {', '.join(item.slug for item in paper.samplers)}")
+        state = "" if paper.available else " (no checkpoint here; python -m training train makes one)"
+        reads = "; reads a source" if paper.source else ""
+        print(f"  {paper.slug:14} {paper.title}{state}{reads}; samplers: {', '.join(map(with_options, paper.samplers))}")
     print("Controls")
     for slug, kind in CONTROLLERS.items():
         print(f"  {slug:14} {kind.title}; for example --control '{slug}={kind.example}'")
+
+
+def with_options(sampler: SamplerInfo) -> str:
+    """A sampler with the flags that it reads."""
+    flags = " ".join(f"--{name.replace('_', '-')}" for name in sampler.options)
+    return f"{sampler.slug} ({flags})" if flags else sampler.slug

@@ -1,94 +1,132 @@
-"""The form: an order's settings and the controls' knobs as widgets, and the way from widgets to an order and back."""
+"""The form: an order's settings and the controls' knobs as widgets, and the way from widgets to an order and back.
+
+What a paper and a sampler can do decides what is shown: a sampler's own options, and for a paper that reads a source a source
+form, whose eight menus are those that otherwise say what the text tells.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from ui.order import Order, mistake
-from ui.studio import PaperInfo, Studio
+from ui import meaning
+from ui.catalogue import PaperInfo, SamplerInfo
+from ui.options import OPTIONS, Option
+from ui.order import MAX_SAMPLES, Order, mistake
+from ui.studio import Studio
 from ui.wishes import Wishes, further_controls
 
 SLOTS = 8                        # slots that a label can have in the form; E2E has eight
 ANY = ""                         # a slot that is not asked for
 PATHS = ("", "auto", "fp32", "onednn", "bf16", "compiled")
 ROLL = "() => Math.floor(Math.random() * 1000000)"
+CODE = re.compile("`([^`]*)`")
+HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
 
 class Form:
     """The widgets of an order, built where it is made.
 
-    `inputs` are all widgets in a fixed order; `read` makes an order of their values, `fill` the updates that show an order.
+    `inputs` are all widgets of an order in a fixed order, `shown` what else the form shows; `read` makes an order of the inputs'
+    values, `fill` the updates of both that show an order.
     """
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.papers = {paper.slug: paper for paper in studio.papers() if not paper.source}
+        self.papers = {paper.slug: paper for paper in studio.papers() if paper.available}
         self.boxes = further_controls()
-        usable = [slug for slug, paper in self.papers.items() if paper.available]
-        self.start = Order(paper=usable[0] if usable and Order.paper not in usable else Order.paper)
-        self._build_settings()
-        self._build_controls()
-        self._build_rest()
+        self.start = Order(paper=Order.paper if Order.paper in self.papers else next(iter(self.papers)))
+        paper = self._paper(self.start.paper)
+        self._build_paper(paper)
+        self._build_source(paper)
+        self._build_settings(paper)
+        self._build_controls(paper)
+        self._build_rest(paper)
         self.inputs = [self.paper, self.sampler, self.steps, self.samples, self.seed, self.guidance, self.temperature,
-                       self.clamp, self.eta, self.compute, self.length, self.infill, *self.slots, *self.own, self.more]
-        self.paper.input(self._change_paper, [self.paper], [self.sampler, self.about, self.temperature, *self.slots],
-                         api_visibility="private", show_progress="hidden", queue=False)
+                       *self.options.values(), self.compute, self.source, self.candidates, self.length, self.infill, *self.slots,
+                       *self.own, self.more]
+        self.shown = [self.about, self.preference, self.label]
+        self._connect()
 
     # ---- widgets
 
-    def _build_settings(self) -> None:
-        chosen = self._paper(self.start.paper)
+    def _build_paper(self, paper: PaperInfo) -> None:
         with gr.Row(elem_classes="tdl-row"):
-            self.paper = gr.Dropdown([(paper_title(paper), slug) for slug, paper in self.papers.items()], value=self.start.paper,
-                              label="Paper", filterable=False, min_width=120, elem_id="paper")
-            self.sampler = gr.Dropdown(samplers(chosen), value=first(chosen), label="Sampler", filterable=False, min_width=120,
-                                elem_id="sampler")
-        self.about = gr.HTML(caption_html(chosen), elem_classes="tdl-about")
-        self.steps = gr.Slider(1, 256, Order.steps, step=1, label="Steps", elem_id="steps", buttons=[])
+            self.paper = gr.Dropdown([(info.title, slug) for slug, info in self.papers.items()], value=paper.slug, label="Paper",
+                                     filterable=False, min_width=120, elem_id="paper")
+            self.sampler = gr.Dropdown(samplers(paper), value=paper.samplers[0].slug, label="Sampler", filterable=False,
+                                       min_width=120, elem_id="sampler")
+        self.about = gr.HTML(self._about(paper, paper.samplers[0]), elem_classes="tdl-about", elem_id="about")
+
+    def _build_settings(self, paper: PaperInfo) -> None:
+        self.steps = gr.Slider(1, 256, paper.samplers[0].usual_steps, step=1, label="Steps", elem_id="steps", buttons=[],
+                               visible=paper.samplers[0].heeds_steps)
         with gr.Row(elem_classes="tdl-row"):
             self.samples = gr.Number(Order.samples, label="Samples", precision=0, min_width=60, elem_id="samples")
-            self.seed = gr.Number(Order.seed, label="Seed of the first", precision=0, min_width=90, elem_id="seed", scale=2)
+            self.candidates = gr.Number(Order.candidates, label="Candidates", precision=0, min_width=70, elem_id="candidates",
+                                        minimum=1, maximum=MAX_SAMPLES, visible=paper.source)
+            self.seed = gr.Number(Order.seed, label="Seed of the first", precision=0, min_width=80, elem_id="seed", scale=2)
             dice = gr.Button("⚄", size="sm", min_width=34, scale=0, elem_id="dice", elem_classes="tdl-dice")
         dice.click(None, None, self.seed, js=ROLL, api_visibility="private")
 
-    def _build_controls(self) -> None:
-        slots = self._slots(self.start.paper)
+    def _build_source(self, paper: PaperInfo) -> None:
+        self.source = gr.Textbox(label="Source to write from; empty: it writes freely", lines=1, max_lines=4, elem_id="source",
+                                 placeholder="name[Wildwood], food[French]", visible=paper.source)
+        slots = self._slots(paper.slug)
+        with gr.Accordion(title_of_menus(paper), open=paper.source, elem_id="label") as self.label:
+            with gr.Row(elem_classes="tdl-row tdl-slots"):
+                self.slots = [gr.Dropdown(**self._slot(slots, place, paper.source), min_width=120, elem_id=f"slot-{place}")
+                              for place in range(SLOTS)]
+            self.guidance = gr.Slider(0, 10, Order.guidance_scale, step=0.1, label="Guidance scale", elem_id="guidance", buttons=[],
+                                      info="0 ignores, 1 follows, more insists")
+
+    def _build_controls(self, paper: PaperInfo) -> None:
         self.length = gr.Textbox(label="Number of words", lines=1, elem_id="length", placeholder="any, or 12, or 10-14")
         self.infill = gr.Textbox(label="Text with blanks: ___ any words, ___3 three", lines=1, max_lines=4, elem_id="infill",
                                  placeholder="The Vaults is a ___ near Café Rouge .")
-        with gr.Accordion("What the text says", open=False, elem_id="label") as self.label:
-            self.guidance = gr.Slider(0, 10, Order.guidance_scale, step=0.1, label="Guidance scale", elem_id="guidance", buttons=[],
-                                  info="0 ignores what is asked, 1 follows, above 1 insists")
-            with gr.Row(elem_classes="tdl-row tdl-slots"):
-                self.slots = [gr.Dropdown(**self._slot(slots, place), min_width=120, elem_id=f"slot-{place}")
-                              for place in range(SLOTS)]
+        self.preference = gr.HTML(preference_html(paper), visible=not paper.hard, elem_classes="tdl-about", elem_id="preference")
         self.own = [gr.Textbox(label=box.title, info=box.caption, placeholder=box.example, elem_id=f"control-{box.slug}")
                     for box in self.boxes]
 
-    def _build_rest(self) -> None:
+    def _build_rest(self, paper: PaperInfo) -> None:
         with gr.Accordion("More settings", open=False, elem_id="settings"):
-            self.temperature = gr.Slider(0.05, 2, self._paper(self.start.paper).temperature, step=0.05, label="Temperature",
-                                         elem_id="temperature", buttons=[], info="divides every belief's logits: below 1 is surer")
-            self.clamp = gr.Slider(0, 1, Order.clamp, step=0.05, label="Clamping", elem_id="clamp", buttons=[],
-                               info="share of the steps, at the end, that round to words")
-            self.eta = gr.Slider(0, 1, Order.eta, step=0.05, label="Eta", elem_id="eta", buttons=[],
-                             info="share of the ancestral noise that DDIM adds")
+            self.temperature = gr.Slider(0.05, 2, paper.temperature, step=0.05, label="Temperature", elem_id="temperature",
+                                         buttons=[], info="divides every belief's logits: below 1 is surer")
+            self.options = {name: option_slider(option, name in paper.samplers[0].options) for name, option in OPTIONS.items()}
             self.compute = gr.Dropdown([(name or "this server's own", name) for name in PATHS], value="", label="Speed path",
-                                elem_id="compute", filterable=False)
+                                       elem_id="compute", filterable=False)
             self.more = gr.Textbox(label="Further controls, one a line", lines=1, max_lines=6, elem_id="more",
                                    placeholder="length=12")
 
-    def _slot(self, slots: dict[str, tuple[str, ...]], place: int) -> dict[str, Any]:
-        """What the menu of a slot shows; there may be fewer slots than menus."""
+    def _connect(self) -> None:
+        adapted = [self.sampler, self.about, self.steps, *self.options.values()]
+        self.paper.input(self._change_paper, [self.paper, self.source],
+                         [*adapted, self.temperature, self.source, self.candidates, self.preference, self.label, *self.slots],
+                         **HIDDEN)
+        self.sampler.input(self._change_sampler, [self.paper, self.sampler], adapted[1:], **HIDDEN)
+        typed = [self.source.input, self.source.blur]    # what is pasted over a text that came from here is seen on leaving
+        gr.on(typed, self._read_source, [self.paper, self.source], self.slots, trigger_mode="always_last", **HIDDEN)
+        for place, menu in enumerate(self.slots):
+            menu.input(partial(self._choose_slot, place), [self.paper, self.source, menu], self.source, **HIDDEN)
+
+    def _slot(self, slots: Mapping[str, Sequence[str]], place: int, source: bool, value: str = ANY) -> dict[str, Any]:
+        """What the menu of a slot shows; there may be fewer slots than menus. A source leaves out what it does not say."""
         if place >= len(slots):
             return {"choices": [("any", ANY)], "value": ANY, "label": "", "visible": False}
         name, values = list(slots.items())[place]
-        named = [value for value in values if value != "absent"]
-        return {"choices": [("any", ANY), ("not mentioned", "absent"), *((value, value) for value in named)], "value": ANY,
-                "label": name, "visible": True}
+        open_ones = [("not said", ANY)] if source else [("any", ANY), ("not mentioned", "absent")]
+        named = [(each, each) for each in values if each != "absent"]
+        return {"choices": [*open_ones, *named], "value": value, "label": name, "visible": True}
+
+    def _menus(self, paper: PaperInfo, values: Mapping[str, str]) -> list[Any]:
+        """Updates of all menus, so that they show these values."""
+        slots = self._slots(paper.slug)
+        names = [*slots, *[""] * (SLOTS - len(slots))]
+        return [gr.update(**self._slot(slots, place, paper.source, values.get(name, ANY))) for place, name in enumerate(names)]
 
     # ---- what there is
 
@@ -97,58 +135,94 @@ class Form:
 
     def _slots(self, slug: str) -> dict[str, tuple[str, ...]]:
         """The slots of a paper; none where its checkpoint is not here."""
-        paper = self.papers.get(slug)
-        return dict(list(self.studio.labels(slug).items())[:SLOTS]) if paper and paper.available else {}
+        return dict(list(self.studio.labels(slug).items())[:SLOTS]) if slug in self.papers else {}
 
-    def _change_paper(self, slug: str) -> list[Any]:
-        paper, slots = self._paper(slug), self._slots(slug)
-        return [gr.update(choices=samplers(paper), value=first(paper)), caption_html(paper), paper.temperature,
-                *(gr.update(**self._slot(slots, place)) for place in range(SLOTS))]
+    def _about(self, paper: PaperInfo, sampler: SamplerInfo) -> str:
+        return about_html(paper, sampler, self.studio.facts(paper.slug))
+
+    # ---- what a choice changes
+
+    def _change_paper(self, slug: str, source: str) -> list[Any]:
+        """A paper brings its samplers and its settings; what was typed stays, also where it is not shown."""
+        paper = self._paper(slug)
+        return [gr.update(choices=samplers(paper), value=paper.samplers[0].slug), *self._change_sampler(slug, ""),
+                paper.temperature, gr.update(visible=paper.source), gr.update(visible=paper.source),
+                gr.update(value=preference_html(paper), visible=not paper.hard),
+                gr.update(label=title_of_menus(paper), open=paper.source), *self._read_source(slug, source)]
+
+    def _change_sampler(self, slug: str, chosen: str) -> list[Any]:
+        paper = self._paper(slug)
+        sampler = paper.sampler(chosen)
+        return [self._about(paper, sampler), gr.update(value=sampler.usual_steps, visible=sampler.heeds_steps),
+                *(gr.update(visible=name in sampler.options) for name in self.options)]
+
+    def _read_source(self, slug: str, source: str) -> list[Any]:
+        """The menus follow the text."""
+        paper = self._paper(slug)
+        return self._menus(paper, meaning.menus(source or "", self._slots(slug)) if paper.source else {})
+
+    def _choose_slot(self, place: int, slug: str, source: str, value: str) -> Any:
+        """The text follows a menu, where menus are about the source."""
+        slots = self._slots(slug)
+        if not self._paper(slug).source or place >= len(slots):
+            return gr.skip()
+        return meaning.rewritten(source or "", list(slots)[place], value or "", slots)
 
     # ---- widgets to order and back
 
     def read(self, values: Sequence[Any]) -> Order:
-        """The order of the widgets' values.
+        """The order of the widgets' values; widgets that the chosen paper and sampler hide have no say.
 
         Raises:
             StudioError: a value is not possible; it is named.
         """
         if len(values) != len(self.inputs):
             raise mistake(f"The form has {len(self.inputs)} values; got {len(values)}.")
-        paper, sampler, steps, samples, seed, guidance, temperature, clamp, eta, compute, length, infill, *rest = values
+        rest = list(values)
+        slug, sampler, steps, samples_, seed, guidance, temperature = (rest.pop(0) for _ in range(7))
+        options = {name: rest.pop(0) for name in self.options}
+        compute, source, candidates, length, infill = (rest.pop(0) for _ in range(5))
         chosen, own, more = rest[:SLOTS], rest[SLOTS:-1], rest[-1]
-        slots = self._slots(paper) if any(chosen) else {}
+        paper = self._paper(slug or "")
+        read_here = paper.sampler(sampler or "").options
+        slots = {} if paper.source or not any(chosen) else self._slots(slug)
         label = {slot: value for slot, value in zip(slots, chosen, strict=False) if value}
         wishes = Wishes(length or "", infill or "", label,
                         {box.slug: text or "" for box, text in zip(self.boxes, own, strict=True)}, tuple((more or "").splitlines()))
-        order = Order(paper=paper or "", sampler=sampler or "", steps=steps, samples=samples, seed=seed,
-                      guidance_scale=guidance, temperature=temperature, clamp=clamp, eta=eta,
-                      controls=wishes.controls(), compute=compute or "")
+        order = Order(paper=slug or "", sampler=sampler or "", steps=steps, samples=samples_, seed=seed, guidance_scale=guidance,
+                      temperature=temperature, controls=wishes.controls(), compute=compute or "",
+                      source=(source or "") if paper.source else "", candidates=candidates if paper.source else 1,
+                      **{name: value for name, value in options.items() if name in read_here})
         order.check()
         return order
 
     def fill(self, order: Order) -> list[Any]:
-        """An update for every widget of `inputs`, so that they show an order."""
-        paper, slots = self._paper(order.paper), self._slots(order.paper)
-        wishes = Wishes.of(order.controls, slots, [box.slug for box in self.boxes])
-        menus = []
-        for place in range(SLOTS):
-            shown = self._slot(slots, place)
-            menus.append(gr.update(**{**shown, "value": wishes.label.get(shown["label"], ANY)}))
-        return [order.paper, gr.update(choices=samplers(paper), value=order.sampler or first(paper)),
-                reach(order.steps, 256), order.samples, order.seed, reach(order.guidance_scale, 10),
-                reach(paper.temperature if order.temperature is None else order.temperature, 2),
-                order.clamp, order.eta, order.compute, wishes.length, wishes.infill, *menus,
-                *(wishes.own.get(box.slug, "") for box in self.boxes), "\n".join(wishes.more)]
+        """An update for every widget of `inputs` and `shown`, so that they show an order; what it uses is open to see."""
+        paper = self._paper(order.paper)
+        sampler = paper.sampler(order.sampler)
+        slots = self._slots(order.paper)
+        wishes = Wishes.of(order.controls, {} if paper.source else slots, [box.slug for box in self.boxes])
+        menus = self._menus(paper, meaning.menus(order.source, slots) if paper.source else wishes.label)
+        options = [reach(getattr(order, name), option.high, visible=name in sampler.options) for name, option in OPTIONS.items()]
+        return [order.paper, gr.update(choices=samplers(paper), value=order.sampler or sampler.slug),
+                reach(order.steps, 256, visible=sampler.heeds_steps), order.samples, order.seed, reach(order.guidance_scale, 10),
+                reach(paper.temperature if order.temperature is None else order.temperature, 2), *options, order.compute,
+                gr.update(value=order.source, visible=paper.source), gr.update(value=order.candidates, visible=paper.source),
+                wishes.length, wishes.infill, *menus, *(wishes.own.get(box.slug, "") for box in self.boxes),
+                "\n".join(wishes.more), self._about(paper, sampler),
+                gr.update(value=preference_html(paper), visible=not paper.hard),
+                gr.update(label=title_of_menus(paper), open=paper.source or bool(wishes.label))]
 
-    def opened(self, order: Order) -> list[Any]:
-        """Updates of caption and accordion: what an order uses is open to see."""
-        return [caption_html(self._paper(order.paper)), gr.update(open=any(text.startswith("label=") for text in order.controls))]
+
+def option_slider(option: Option, visible: bool) -> gr.Slider:
+    """The widget of a sampler's option."""
+    return gr.Slider(option.low, option.high, option.default, step=option.step, label=option.title, elem_id=option.name, buttons=[],
+                     info=f"{option.about} ({option.unit})", visible=visible)
 
 
-def reach(value: float, most: float) -> Any:
+def reach(value: float, most: float, **more: Any) -> Any:
     """A slider that reaches as far as the value it has to show."""
-    return gr.update(value=value, maximum=max(most, value))
+    return gr.update(value=value, maximum=max(most, value), **more)
 
 
 def samplers(paper: PaperInfo) -> list[tuple[str, str]]:
@@ -156,21 +230,30 @@ def samplers(paper: PaperInfo) -> list[tuple[str, str]]:
     return [(sampler.title, sampler.slug) for sampler in paper.samplers]
 
 
-def first(paper: PaperInfo) -> str:
-    """The sampler that a paper prefers."""
-    return paper.samplers[0].slug
+def title_of_menus(paper: PaperInfo) -> str:
+    """What the slot menus are about."""
+    return "The source, slot by slot" if paper.source else "What the text says"
 
 
-def paper_title(paper: PaperInfo) -> str:
-    """A paper for a menu; one without a checkpoint says so."""
-    return paper.title if paper.available else f"{paper.title} (no checkpoint)"
+def preference_html(paper: PaperInfo) -> str:
+    """What a visitor should know before pinning a word in a paper that cannot promise it."""
+    return (f"<p class='tdl-note'>{_safe([paper.title])} takes words and lengths as a preference, not as a promise. "
+            f"Each result shows which held.</p>")
 
 
-def caption_html(paper: PaperInfo) -> str:
-    """A paper's caption: its first sentence, and all of it on demand."""
-    sentence, _, rest = paper.caption.partition(". ")
-    more = f"<details><summary>{_safe([sentence])}.</summary>{_safe([rest])}</details>"
-    return more if rest else f"<p>{_safe([sentence])}</p>"
+def about_html(paper: PaperInfo, sampler: SamplerInfo, facts: str) -> str:
+    """The captions of a paper and a sampler, each a sentence with the rest on demand, and what was measured."""
+    measured = f"<p class='tdl-facts' title='Measured on held-out text; see the README'>{_safe([facts])}</p>" if facts else ""
+    return caption_html(paper.caption) + caption_html(sampler.caption, sampler.title) + measured
+
+
+def caption_html(caption: str, title: str = "") -> str:
+    """A caption: its first sentence, and all of it on demand; what stands between backticks is set as code."""
+    sentence, _, rest = CODE.sub(r"<code>\1</code>", _safe([caption])).partition(". ")
+    head = f"<b>{_safe([title])}</b> " if title else ""
+    if not rest:
+        return f"<p>{head}{sentence}</p>"
+    return f"<details><summary>{head}{sentence}.</summary>{rest}</details>"
 
 
 def _safe(texts: Iterable[str]) -> str:

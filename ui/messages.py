@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OPENING = Path(__file__).resolve().parent.parent / "assets" / "traces" / "opening.json"
 PAUSE = 1 / 15                   # seconds between two messages of a running sample, at least; steps between are skipped
-_SHOWN = ("title", "paper", "sampler", "steps", "path", "checkpoint", "pins")
+_SHOWN = ("title", "paper", "sampler", "steps", "path", "checkpoint", "pins", "pinned", "source", "candidates", "hard", "notes")
 Message = dict[str, Any]
 Found = TypeVar("Found")
 
@@ -46,9 +46,10 @@ def run(studio: Studio, read: Callable[[], Order]) -> Iterator[tuple[str, Messag
     trace = None
     try:
         order = read()
+        studio.refuse(order)
         if not studio.is_loaded(order.paper, order.compute):
-            yield "", {"kind": "start", "id": "", "seeds": list(order.seeds[:64]), "steps": order.steps,
-                       "note": "loading the model"}
+            yield "", {"kind": "start", "id": "", "seeds": list(order.seeds), "steps": order.steps, "note": loading(studio, order),
+                       "info": {"source": " ".join(order.source.split()), "candidates": order.candidates}}
         trace = studio.start(order)
         key = studio.traces.put(trace)
         yield from ((key, message) for message in _live(trace, key))
@@ -58,6 +59,12 @@ def run(studio: Studio, read: Callable[[], Order]) -> Iterator[tuple[str, Messag
     finally:
         if trace is not None:
             studio.stop(trace)
+
+
+def loading(studio: Studio, order: Order) -> str:
+    """What the page says while a model is being loaded."""
+    paper = next(paper for paper in studio.papers() if paper.slug == order.paper)
+    return f"Loading {paper.title} ({paper.megabytes:.0f} MB) …" if paper.megabytes >= 0.5 else f"Loading {paper.title} …"
 
 
 def _live(trace: Trace, key: str) -> Iterator[Message]:

@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+from ui.options import OPTIONS
+
 if TYPE_CHECKING:
     from diffusion.core.errors import StudioError
 
 MAX_STEPS, MAX_SAMPLES, MAX_TEXT, MAX_CONTROLS = 2000, 64, 2000, 16
 MAX_SEED = 2**32 - MAX_SAMPLES                   # torch's generators tell 2^32 seeds apart, and no more
-_WHOLE = {"steps", "samples", "seed"}
+CANDIDATE_STRIDE = 1_000_000                     # between the seeds of a sample's candidates
+_WHOLE = {"steps", "samples", "seed", "candidates", *(name for name, option in OPTIONS.items() if option.whole)}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SPEED_PATHS = ("auto", "fp32", "onednn", "bf16", "compiled")
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, MAX_STEPS), "samples": (1, MAX_SAMPLES), "seed": (0, MAX_SEED),
-    "guidance_scale": (0, 20), "temperature": (0, 10), "clamp": (0, 1), "eta": (0, 1)}
-_TITLES = {"steps": "number of steps", "samples": "number of samples", "guidance_scale": "guidance scale"}
+    "candidates": (1, MAX_SAMPLES), "guidance_scale": (0, 20), "temperature": (0, 10),
+    **{name: (option.low, option.high) for name, option in OPTIONS.items()}}
+_TITLES = {"steps": "number of steps", "samples": "number of samples", "candidates": "number of candidates",
+           "guidance_scale": "guidance scale", "mix_share": "mix share"}
 _IN_LINK = {"controls": "control"}               # named once for each control: control=...&control=...
 
 
@@ -45,13 +50,17 @@ def brief(value: object) -> str:
 class Order:
     """What to run. Sample i uses the seed `seed + i`, so that each sample can be ordered again alone.
 
+    Of several candidates for a sample the first uses the sample's own seed, and each further one a seed that is
+    `CANDIDATE_STRIDE` higher, so that candidates can be ordered again alone too.
+
     Attributes:
         paper: slug of the paper.
         sampler: slug of the sampler; empty for the paper's first.
         guidance_scale: classifier-free guidance: 0 ignores the label, 1 is conditional, above 1 sharpened.
         temperature: divides the logits of every belief, below 1 is sharper; None for the paper's own default.
-        clamp: share of the steps, at the end, whose prediction is rounded to words.
-        eta: share of the ancestral noise that DDIM adds.
+        clamp, eta, mix, mix_share, revise: settings of some samplers, see `ui.options`.
+        source: what a sequence-to-sequence paper writes from, ``name[Wildwood], food[French]`` or plain words.
+        candidates: texts written for each sample, of which the one closest to the others is chosen.
         controls: as on the command line, ``length=12``.
         compute: speed path; empty for the studio's own.
     """
@@ -65,14 +74,25 @@ class Order:
     temperature: float | None = None
     clamp: float = 0.0
     eta: float = 0.0
+    mix: float = 1.0
+    mix_share: float = 1.0
+    revise: int = 0
+    source: str = ""
+    candidates: int = 1
     strategy: str = "absorb"
     controls: tuple[str, ...] = ()
     compute: str = ""
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seed of each sample."""
-        return tuple(range(self.seed, self.seed + self.samples))
+        """The seed of each text: sample by sample, its candidates side by side."""
+        return tuple(seed if number == 0 else (seed + number * CANDIDATE_STRIDE) % (MAX_SEED + 1)
+                     for seed in range(self.seed, self.seed + self.samples) for number in range(self.candidates))
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options of samplers that differ from their default."""
+        return tuple(name for name, option in OPTIONS.items() if getattr(self, name) != option.default)
 
     def check(self) -> None:
         """Refuses what no run can start from, before any model is loaded.
@@ -90,6 +110,9 @@ class Order:
                 _check_text(f"The {field.name}", value)
             else:
                 _check_number(field.name, value, whole=field.name in _WHOLE)
+        if self.samples * self.candidates > MAX_SAMPLES:
+            raise mistake(f"{self.samples} samples of {self.candidates} candidates each are {self.samples * self.candidates} "
+                          f"texts; at most {MAX_SAMPLES} are possible. Ask for fewer.")
 
     @staticmethod
     def _check_controls(controls: object) -> None:
@@ -127,9 +150,10 @@ class Order:
         return order
 
     def to_query(self) -> str:
-        """The order as the query of a link, without its question mark; empty texts are left out."""
-        values = dataclasses.asdict(self)
-        pairs = [(name, value) for name, value in values.items() if name != "controls" and value not in ("", None)]
+        """The order as the query of a link, without its question mark; empty texts and options not given are left out."""
+        quiet = {name for name in OPTIONS if name not in self.given} | ({"candidates"} if self.candidates == 1 else set())
+        pairs = [(name, value) for name, value in dataclasses.asdict(self).items()
+                 if name != "controls" and name not in quiet and value not in ("", None)]
         return urlencode([*pairs, *((_IN_LINK["controls"], control) for control in self.controls)])
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ui.order import mistake
@@ -22,14 +22,26 @@ class Verdict(TypedDict):
     detail: str
 
 
+class Pin(TypedDict):
+    """What became of one word that was fixed: where it was to stand (0 first), the word, and whether it stands there."""
+
+    position: int
+    word: str
+    held: bool
+
+
 @dataclass(frozen=True)
 class Result:
-    """One sample of a run.
+    """One text of a run.
 
     Attributes:
         tokens: its words, without specials.
-        nfe, seconds: network evaluations and time of the run that wrote it, together with the run's other samples.
+        nfe, seconds: network evaluations and time of the run that wrote it, together with the run's other texts.
         finished: the run reached its end; the words of a stopped run are not judged.
+        pins: the words that were fixed, and whether they held.
+        sample: which sample it is, 0 first; several candidates may be one sample's.
+        rank: 0 for the candidate that was chosen, then by falling agreement.
+        agreement: mean sentence BLEU with the sample's other candidates, 0 to 100; None where there is one, or none is chosen.
     """
 
     text: str
@@ -39,19 +51,45 @@ class Result:
     seconds: float
     finished: bool
     controls: list[Verdict]
+    pins: list[Pin] = field(default_factory=list)
+    sample: int = 0
+    rank: int = 0
+    agreement: float | None = None
 
 
 def judge(trace: Trace, controls: Sequence[Controlled]) -> list[Result]:
-    """Every sample of a trace that has frames; `controls` judge its texts (none, where the run has not finished)."""
+    """Every text of a trace that has frames; `controls` judge it (none, where the run has not finished)."""
     from diffusion.core.vocab import Vocabulary
 
-    last, vocab = trace.frames[-1], Vocabulary(trace.info["words"])
-    results = []
-    for row, seed in zip(last.ids, trace.info["seeds"], strict=True):
+    last, vocab = trace.frames[-1], Vocabulary.of(trace.info["words"])
+    finished, results = last.s == 0, []
+    empty: list[list[Any]] = [[] for _ in last.ids]
+    pins = zip(trace.info.get("pins", empty), trace.info.get("pinned", empty), strict=True)
+    for row, seed, (places, words) in zip(last.ids, trace.info["seeds"], pins, strict=True):
         tokens = vocab.tokens(row)
+        held = [Pin(position=place, word=word, held=tokens[place: place + 1] == [word])
+                for place, word in zip(places, words, strict=False)] if finished else []
         verdicts = [verdict(control, tokens) for control in controls]
-        results.append(Result(vocab.text(row), tokens, seed, last.nfe, last.seconds, last.s == 0, verdicts))
-    return results
+        results.append(Result(vocab.text(row), tokens, seed, last.nfe, last.seconds, finished, verdicts, held))
+    return grouped(results, trace.info.get("candidates", 1))
+
+
+def grouped(results: Sequence[Result], size: int) -> list[Result]:
+    """The same results, each with its sample and, where `size` finished candidates are one sample's, its rank."""
+    found: list[Result] = []
+    for start in range(0, len(results), size):
+        group = [replace(result, sample=start // size) for result in results[start: start + size]]
+        found += ranked(group) if size > 1 and all(result.finished for result in group) else group
+    return found
+
+
+def ranked(group: Sequence[Result]) -> list[Result]:
+    """A sample's candidates, in their order, with rank and agreement."""
+    from diffusion.selection import minimum_bayes_risk
+
+    choice = minimum_bayes_risk([result.text for result in group])
+    order = sorted(range(len(group)), key=lambda index: (index != choice.index, -choice.scores[index], index))
+    return [replace(result, rank=order.index(index), agreement=choice.scores[index]) for index, result in enumerate(group)]
 
 
 def verdict(control: Controlled, tokens: list[str]) -> Verdict:
@@ -70,7 +108,9 @@ def stored_results(values: Any) -> list[Result]:
     try:
         results = [Result(**value) for value in values]
         verdicts = [item for result in results for item in result.controls]
-        if all(set(item) == set(Verdict.__annotations__) for item in verdicts):
+        pins = [item for result in results for item in result.pins]
+        if all(set(item) == set(Verdict.__annotations__) for item in verdicts) and all(
+                set(item) == set(Pin.__annotations__) for item in pins):
             return results
     except (TypeError, AttributeError):
         pass

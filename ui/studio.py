@@ -6,52 +6,22 @@ for it.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from ui import VERSION
+from ui import VERSION, catalogue, facts
+from ui.catalogue import PaperInfo
 from ui.order import Order, mistake
+from ui.requests import parse, pins, refuse, request_of, steps_of, strategy_of
 from ui.results import Result, judge, stored_results
 from ui.store import Loaded, ModelStore, Running, TraceStore, device_of
 
 if TYPE_CHECKING:
-    from controllers.base import Controlled
-    from controllers.strategies.absorb import Absorb
-    from diffusion import DiffusionModel, Request, Trace
+    from diffusion import DiffusionModel, Trace
 
-
-@dataclass(frozen=True)
-class SamplerInfo:
-    """A sampler as a menu shows it."""
-
-    slug: str
-    title: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class PaperInfo:
-    """A paper as a menu shows it.
-
-    Attributes:
-        hard: masks of allowed words are honoured exactly.
-        source: it reads a source text.
-        available: its checkpoint is here, or it needs none.
-        temperature: what it samples with unless told otherwise.
-    """
-
-    slug: str
-    title: str
-    caption: str
-    samplers: tuple[SamplerInfo, ...]
-    hard: bool
-    source: bool
-    available: bool
-    temperature: float = 1.0
+MAX_LOADED = 8
 
 
 class Studio:
@@ -64,7 +34,7 @@ class Studio:
         checkpoints: folder that holds a checkpoint folder for each slug; None for those that are bundled.
     """
 
-    def __init__(self, max_loaded: int = 8, device: str = "auto", compute: str = "auto",
+    def __init__(self, max_loaded: int = MAX_LOADED, device: str = "auto", compute: str = "auto",
                  checkpoints: str | Path | None = None) -> None:
         self.device, self.compute, self.traces = device, compute, TraceStore()
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
@@ -74,12 +44,18 @@ class Studio:
 
     def papers(self) -> list[PaperInfo]:
         """All papers, those without a checkpoint included."""
-        from diffusion import PAPERS, SAMPLERS
+        return catalogue.papers(self._folder)
 
-        samplers = {slug: SamplerInfo(slug, kind.title, caption(kind)) for slug, kind in SAMPLERS.items()}
-        return [PaperInfo(slug, kind.title, caption(kind), tuple(samplers[name] for name in kind.samplers), kind.hard,
-                          kind.source, kind.weightless or self._folder(slug).is_dir(), kind.temperature)
-                for slug, kind in PAPERS.items()]
+    def facts(self, slug: str) -> str:
+        """What was measured of a paper's checkpoint, in one line; empty where nothing was.
+
+        Raises:
+            StudioError: there is no such paper.
+        """
+        from diffusion.core.checkpoint import WEIGHTS
+
+        kind = self._paper(slug)
+        return facts.line(slug, facts.digest(self._folder(slug) / WEIGHTS), kind.samplers[0])
 
     def labels(self, slug: str) -> dict[str, tuple[str, ...]]:
         """The slots of a paper's labels with their values, read without loading its weights.
@@ -112,8 +88,9 @@ class Studio:
         """A run that is ready to go: iterate over it for frames. All that can be refused is refused here.
 
         `info` of the trace holds the order and all that its text depends on: paper, sampler, seeds, words, speed path,
-        torch's version, the checkpoint's hash. `pins` are, for each sample, the positions whose word was given; `notes`
-        are sentences that a person should know, such as that this paper takes masks as a preference.
+        torch's version, the checkpoint's hash. `pins` are, for each text, the positions whose word was given, `pinned` those
+        words; `source` is what it was written from; `candidates` is how many texts in a row belong to one sample; `notes` are
+        sentences that a person should know, such as that this paper takes masks as a preference.
 
         Raises:
             StudioError: the order is not possible, or its controls contradict each other.
@@ -124,19 +101,31 @@ class Studio:
         from controllers.base import note
         from diffusion.core.loop import check
 
-        order.check()
+        refuse(order)
         loaded = self._loaded(order.paper, order.compute)
         model, controls = loaded.model, parse(order.controls, loaded.model)
         strategy, request = strategy_of(order, controls, model), request_of(order, model)
         asked = strategy.request(request)
-        check(model, asked)
+        check(model, asked, diffusion.SAMPLERS[asked.sampler])
         strategy.begin(model, asked)
+        pinned = pins(controls, asked)
         info = {"order": order.to_dict(), "title": model.title, "path": loaded.path, "torch": torch.__version__,
-                "checkpoint": model.hash, "version": VERSION, "pins": pins(controls, asked),
-                "notes": [text for control in controls if (text := note(model, control.controller))]}
+                "checkpoint": model.hash, "version": VERSION, "steps": steps_of(model, asked),
+                "source": " ".join(order.source.split()), "candidates": order.candidates,
+                "pins": [list(row) for row in pinned],
+                "pinned": [[model.vocab.words[word] for word in row.values()] for row in pinned],
+                "hard": model.hard, "notes": [text] if (text := note(model, *(control.controller for control in controls))) else []}
         trace = diffusion.generate(model, request, strategy if controls else None, info)
         trace.running = Running(trace.running, loaded.turn)
         return trace
+
+    def refuse(self, order: Order) -> None:
+        """Refuses what can be seen to be impossible without loading a model.
+
+        Raises:
+            StudioError: it is; the sentence says why and what to do.
+        """
+        refuse(order)
 
     def stop(self, trace: Trace) -> None:
         """Ends a run, from any thread: at once, or after the step that is being computed."""
@@ -157,7 +146,11 @@ class Studio:
         counted = isinstance(seeds, list) and [type(seed) for seed in seeds] == [int] * len(trace.ids)
         if not texts or not counted or not isinstance(trace.info.get("order", {}), dict):
             raise mistake(f"'{name}' does not name its words and a seed for each sample. Use a file exported here.")
-        size = len(Vocabulary(words))
+        rows = [trace.info.get(key, [[]] * len(seeds)) for key in ("pins", "pinned")]
+        whole = all(isinstance(row, list) and list(map(type, row)) == [list] * len(seeds) for row in rows)
+        if not whole or type(size := trace.info.get("candidates", 1)) is not int or size < 1:
+            raise mistake(f"'{name}' does not name its pinned words and candidates in their form. Use a file exported here.")
+        size = len(Vocabulary.of(words))
         if any(((array < 0) | (array >= size)).any() for frame in trace.frames for array in (frame.ids, frame.top_ids)):
             raise mistake(f"'{name}' uses words beyond the {size} that it names. Use a file exported here.")
         return trace
@@ -226,62 +219,3 @@ class Studio:
             raise mistake(f"{self._paper(slug).title} has no checkpoint in '{folder.parent}'. Choose another paper, "
                           f"or train it: python -m training train.")
         return folder
-
-
-def caption(kind: type) -> str:
-    """The class's docstring on one line, as visitors read it."""
-    return " ".join((inspect.getdoc(kind) or "").split())
-
-
-def parse(texts: Sequence[str], model: DiffusionModel) -> list[Controlled]:
-    """The controllers of an order for a model.
-
-    Raises:
-        StudioError: a control, slot, value or word is unknown, or not written in its form.
-    """
-    from controllers import Context, parse_controls
-
-    return parse_controls(texts, Context.of(model))
-
-
-def strategy_of(order: Order, controls: Sequence[Controlled], model: DiffusionModel) -> Absorb:
-    """The order's way of steering.
-
-    Raises:
-        StudioError: there is no such strategy, or it cannot bring a control about in this model.
-    """
-    from controllers.base import why_not
-    from controllers.strategies.absorb import Absorb
-    from diffusion.core.errors import known_or_raise
-
-    strategies = {kind.slug: kind for kind in (Absorb,)}
-    strategy = strategies[known_or_raise("strategy", order.strategy, strategies)](controls)
-    for control in controls:
-        if reason := why_not(model, control.controller, strategy):
-            raise mistake(reason)
-    return strategy
-
-
-def request_of(order: Order, model: DiffusionModel) -> Request:
-    """The order as the sampling loop takes it, its sampler named.
-
-    Raises:
-        StudioError: there is no such sampler.
-    """
-    from diffusion import SAMPLERS, Request
-    from diffusion.core.errors import known_or_raise
-
-    sampler = known_or_raise("sampler", order.sampler or model.samplers[0], SAMPLERS)
-    return Request(length=model.length, seeds=order.seeds, steps=order.steps, sampler=sampler,
-                   guidance_scale=order.guidance_scale, strategy=order.strategy, temperature=order.temperature,
-                   clamp=order.clamp, eta=order.eta)
-
-
-def pins(controls: Sequence[Controlled], request: Request) -> list[list[int]]:
-    """For each sample the positions whose word a controller fixed."""
-    positions: list[set[int]] = [set() for _ in request.seeds]
-    for control in controls:
-        if hasattr(control.controller, "pinned"):
-            for row, pinned in zip(positions, control.controller.pinned(request), strict=True):
-                row.update(pinned.nonzero().flatten().tolist())
-    return [sorted(row) for row in positions]

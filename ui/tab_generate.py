@@ -31,6 +31,8 @@ EXAMPLES: tuple[tuple[str, dict[str, Any]], ...] = (
                       "controls": ("length=14-18", "infill=The Vaults ___", "label=food:Italian,area:riverside")}),
     ("16 fast steps", {"seed": 2, "steps": 16, "sampler": "dpm-solver++"}),
 )
+FROM_SOURCE = ("From a source", {"seed": 4, "samples": 2, "candidates": 3,
+                                 "source": "name[The Vaults], eatType[pub], food[Italian], area[riverside]"})
 
 
 class Generate:
@@ -56,10 +58,15 @@ class Generate:
         self._connect_figures()
 
     def _build_examples(self) -> list[tuple[gr.Button, Order]]:
+        offered = [(title, replace(self.form.start, **changes)) for title, changes in EXAMPLES]
+        readers = [slug for slug, paper in self.form.papers.items() if paper.source]
+        if readers:
+            title, changes = FROM_SOURCE
+            offered.append((title, Order(paper=readers[0], **changes)))
         with gr.Row(elem_classes="tdl-examples"):
             gr.HTML("Try", elem_classes="tdl-try")
-            return [(gr.Button(title, size="sm", min_width=20, scale=0, elem_classes="tdl-example"),
-                     replace(self.form.start, **changes)) for title, changes in EXAMPLES]
+            return [(gr.Button(title, size="sm", min_width=20, scale=0, elem_classes="tdl-example"), order)
+                    for title, order in offered]
 
     def _build_figures(self) -> None:
         with gr.Accordion("Figures: when each word settled", open=False, elem_id="figures") as self.figures:
@@ -71,9 +78,10 @@ class Generate:
 
     def _connect_run(self) -> None:
         # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
-        shown = [*self.form.inputs, self.form.about, self.form.label, self.pending]
-        self.runs = gr.on([self.go.click, self.form.infill.submit, self.pending.change], self.run, self.form.inputs,
-                          [self.player, self.key], concurrency_limit=1, concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
+        shown = [*self.form.inputs, *self.form.shown, self.pending]
+        asked = [self.go.click, self.form.infill.submit, self.form.source.submit, self.pending.change]
+        self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
+                          concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
         gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
         self.stop.click(self.end, [self.key], [self.player], cancels=[self.runs], queue=False, **PRIVATE)
         for button, order in self.examples:
@@ -87,15 +95,18 @@ class Generate:
             yield pack(message), key
 
     def generate(self, paper: str = Order.paper, sampler: str = "", steps: int = Order.steps, samples: int = Order.samples,  # noqa: PLR0913
-                 seed: int = 0, guidance_scale: float = 1.0, temperature: float | None = Order.temperature, clamp: float = 0.0,
-                 eta: float = 0.0, controls: list[str] | None = None, compute: str = "") -> Iterator[str]:
+                 seed: int = 0, guidance_scale: float = 1.0, temperature: float | None = Order.temperature,
+                 clamp: float = Order.clamp, eta: float = Order.eta, mix: float = Order.mix, mix_share: float = Order.mix_share,
+                 revise: int = Order.revise, source: str = "", candidates: int = Order.candidates,
+                 controls: list[str] | None = None, compute: str = "") -> Iterator[str]:
         """Runs an order, as the command line does, for programs: yields messages as JSON text, at last the whole trace.
 
         Args:
             controls: as on the command line, ["length=12", "label=food:Italian"].
         """
         values = {"paper": paper, "sampler": sampler, "steps": steps, "samples": samples, "seed": seed,
-                  "guidance_scale": guidance_scale, "temperature": temperature, "clamp": clamp, "eta": eta,
+                  "guidance_scale": guidance_scale, "temperature": temperature, "clamp": clamp, "eta": eta, "mix": mix,
+                  "mix_share": mix_share, "revise": revise, "source": source, "candidates": candidates,
                   "controls": controls or [], "compute": compute}
         for _, message in messages.run(self.studio, lambda: Order.from_dict(values)):
             yield pack(message)
@@ -107,17 +118,25 @@ class Generate:
 
     def choose(self, order: Order, count: int) -> list[Any]:
         """Shows an order in the form and has it run."""
-        return [*self.form.fill(order), *self.form.opened(order), count + 1]
+        return [*self.form.fill(order), count + 1]
 
     def follow(self, query: str, count: int) -> list[Any]:
         """What a page opened by a shared link does: the form filled, and the run started; or a sentence."""
-        order, sentence = messages.attempt(lambda: Order.from_query(query or ""))
-        width = len(self.form.inputs) + 3
+        order, sentence = messages.attempt(lambda: self._possible(query or ""))
+        width = len(self.form.inputs) + len(self.form.shown) + 1
         if order is None:
             return [gr.skip()] * width + [pack({"kind": "error", "sentence": sentence})]
         if order == Order():
             return [gr.skip()] * (width + 1)
         return [*self.choose(order, count), gr.skip()]
+
+    def _possible(self, query: str) -> Order:
+        """The order of a link, refused here where the form could not show it."""
+        order = Order.from_query(query)
+        self.studio.refuse(order)
+        if order.paper not in self.form.papers:
+            self.studio.labels(order.paper)              # says what is missing
+        return order
 
     def save_page(self, key: str) -> str:
         """A run as one HTML file; empty where it is no longer kept."""

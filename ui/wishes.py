@@ -91,6 +91,6 @@ _READ = {"length": _length, "infill": _infill, "label": _label}
 def further_controls() -> list[ControlInfo]:
     """Every control that has no widgets of its own, with its caption."""
     from controllers import CONTROLLERS
-    from ui.studio import caption
+    from ui.catalogue import caption
 
     return [ControlInfo(slug, kind.title, caption(kind), kind.example) for slug, kind in CONTROLLERS.items() if slug not in RICH]

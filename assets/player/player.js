@@ -32,6 +32,7 @@ class TracePlayer {
     this.alert = make("div", "tdl-alert", "", this.root);
     this.alert.setAttribute("role", "alert");
     this.alert.hidden = true;
+    this.given = make("div", "tdl-given", "", this.root);
     this.samples = make("div", "tdl-samples", "", this.root);
     this.deck = make("div", "tdl-deck", "", this.root);
     this.buttons = {};
@@ -190,18 +191,42 @@ class TracePlayer {
     this.tools.page.hidden = !whole || !this.savePage || message.id === undefined;
     this.deck.hidden = this.plot.hidden = !run;
     this.samples.textContent = "";
-    this.rows = (run?.seeds ?? []).map((seed, sample) => this.addRow(seed, sample));
+    this.showGiven(run?.info ?? {});
+    this.rows = (run?.seeds ?? []).map((seed, text) => this.addRow(seed, text));
+    this.samples.append(...this.ordered().map(text => this.rows[text].box));
     this.line.textContent = run ? this.about() : "";
     this.curves.clear();
   }
 
-  addRow(seed, sample) {
-    const box = make("article", "tdl-sample", "", this.samples), head = make("div", "tdl-seed", "", box);
+  showGiven({source, notes}) {                     // what the texts are written from, and what a reader should know
+    this.given.textContent = "";
+    if (source) {
+      make("span", "tdl-given-head", "Source", this.given);
+      make("q", "tdl-source", source, this.given);
+    }
+    for (const note of notes ?? []) make("p", "tdl-note", note, this.given);
+    this.given.hidden = !this.given.hasChildNodes();
+  }
+
+  ordered() {                                      // sample by sample, of each the chosen candidate first
+    const results = this.run?.info.results ?? [], size = this.run?.info.candidates ?? 1;
+    const key = text => Math.floor(text / size) * size + (results[text]?.rank ?? text % size);
+    return this.rows.map((_, text) => text).sort((one, other) => key(one) - key(other));
+  }
+
+  addRow(seed, text) {
+    const {info} = this.run, result = info.results?.[text], many = (info.candidates ?? 1) > 1;
+    const other = many && result && result.rank > 0, box = make("article", `tdl-sample${other ? " tdl-candidate-text" : ""}`);
+    const head = make("div", "tdl-seed", "", box);
     make("span", "", `seed ${seed}`, head);
-    const words = make("p", "tdl-words", "", box), result = this.run.info.results?.[sample];
+    const words = make("p", "tdl-words", "", box);
     const pads = make("button", "tdl-pads", "", words);
     pads.type = "button";
     pads.addEventListener("click", () => { this.allPads = !this.allPads; this.render(); });
+    if (many && typeof result?.agreement === "number") {
+      const mark = make("span", "tdl-rank", `${result.rank ? "" : "chosen, "}BLEU ${result.agreement.toFixed(0)}`, head);
+      mark.title = "Mean sentence BLEU with the sample's other candidates; the candidate with the most is chosen";
+    }
     if (result) {
       const copy = make("button", "tdl-copy", "copy", head);
       copy.type = "button";
@@ -209,18 +234,26 @@ class TracePlayer {
       copy.addEventListener("click", () => this.copy(result.text, copy));
       this.addVerdicts(box, result);
     }
-    return {words, pads, chips: [], pins: new Set(this.run.info.pins?.[sample] ?? [])};
+    const names = info.pinned?.[text] ?? [];
+    return {box, words, pads, chips: [], pins: new Map((info.pins?.[text] ?? []).map((place, index) => [place, names[index]]))};
   }
 
-  addVerdicts(box, result) {
-    if (!result.controls.length) return;
+  addVerdicts(box, {controls, pins = []}) {
+    const told = this.run.info.hard === false ? pins : pins.filter(pin => !pin.held);
+    if (!controls.length && !told.length) return;
     const list = make("ul", "tdl-verdicts", "", box);
-    for (const {control, target, score, detail} of result.controls) {
+    for (const {control, target, score, detail} of controls) {
       const item = make("li", score >= 1 ? "tdl-yes" : "tdl-no", "", list);
       make("b", "", score >= 1 ? "✓" : "✗", item);
       make("span", "tdl-control", score > 0 && score < 1 ? ` ${control} ${Math.round(100 * score)} %` : ` ${control}`, item);
       make("span", "tdl-detail", ` ${detail}`, item);
       item.title = `${control}=${target}`;
+    }
+    for (const {position, word, held} of told) {
+      const item = make("li", held ? "tdl-yes" : "tdl-no", "", list);
+      make("b", "", held ? "✓" : "✗", item);
+      make("span", "tdl-control", ` ${word}`, item);
+      make("span", "tdl-detail", held ? " held" : ` not at position ${position + 1}`, item);
     }
   }
 
@@ -264,12 +297,18 @@ class TracePlayer {
     }
     chips.forEach((chip, place) => {
       chip.hidden = place >= shown;
-      const pinned = pins.has(place - 1) ? " tdl-pinned" : " tdl-pinned tdl-locked";         // one lock for each run of them
-      if (place < shown) this.paint(chip, row[place], pins.has(place) ? pinned : "");
+      if (place < shown) this.paint(chip, row[place], this.pinMark(pins, row, place));
     });
     pads.hidden = padding === 0;
     pads.textContent = this.allPads ? "hide PAD" : `PAD × ${padding}`;
     pads.title = this.allPads ? "Fold the padding" : `${padding} positions of padding; show them`;
+  }
+
+  pinMark(pins, row, place) {                      // one lock for each run of pins; a pin that does not hold shows it
+    const holds = at => pins.has(at) && (pins.get(at) ?? row[at][0]) === row[at][0];
+    if (!pins.has(place)) return "";
+    if (!holds(place)) return " tdl-pinned tdl-lost";
+    return place > 0 && holds(place - 1) ? " tdl-pinned" : " tdl-pinned tdl-locked";
   }
 
   paint(chip, [name, percent, special], pinned) {
@@ -291,7 +330,8 @@ class TracePlayer {
     if (!found) return;
     this.tip.textContent = "";
     const head = make("div", "tdl-tip-head", `position ${chip.place + 1}`, this.tip);
-    if (this.rows[sample].pins.has(chip.place)) make("span", "tdl-lock", " pinned", head);
+    const {pins} = this.rows[sample], wanted = pins.get(chip.place);
+    if (pins.has(chip.place)) make("span", "tdl-lock", wanted && wanted !== chip.textContent ? ` asked for: ${wanted}` : " pinned", head);
     for (const [word, prob] of found.words) {
       if (prob < 0.0005) continue;
       const line = make("div", "tdl-candidate", "", this.tip);

@@ -20,7 +20,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
+from diffusion import PAPERS
+from tests.support.page import STORED
 from tests.support.server import App, running_app
+from tests.tiny import tiny_model
+from ui.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -30,6 +34,19 @@ CHROMIUM_ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+TINY_APP = """
+import os, sys
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+sys.path.insert(0, {root!r})
+from pathlib import Path
+import gradio as gr
+from ui import tab_generate, theme
+from ui.studio import Studio
+here = Path(__file__).parent
+with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as demo:
+    tab_generate.build(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json")
+demo.queue().launch(ssr_mode=False, **theme.launch_options())
+"""
 failed = pytest.StashKey[bool]()
 
 
@@ -106,6 +123,22 @@ def app(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterato
 
 
 @pytest.fixture(scope="session")
+def tiny_app(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[App]:
+    """The first tab alone, on a tiny random model of every paper, opening on a stored run of the oracle."""
+    folder = tmp_path_factory.mktemp("lab")
+    for slug in (slug for slug, kind in PAPERS.items() if not kind.weightless):
+        tiny_model(slug).save_pretrained(folder / "checkpoints" / slug)
+    studio = Studio(device="cpu", compute="fp32")
+    trace = studio.start(STORED).run()
+    studio.results(trace)
+    trace.save(folder / "opening.json")
+    (folder / "app.py").write_text(TINY_APP.format(root=str(ROOT)), encoding="utf-8")
+    with running_app(folder, folder, settings={"OMP_NUM_THREADS": "1"}) as app:
+        yield app
+    assert not app.foreign_hosts(), "the server asked for foreign hosts:\n" + "\n".join(app.foreign_hosts())
+
+
+@pytest.fixture(scope="module")
 def app_url(app: App) -> str:
     """The running app's address, ending in a slash."""
     return app.url

@@ -7,63 +7,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.server import running_app
-from tests.tiny import tiny_model
+from tests.support.page import STORED, state, texts
 from ui.order import Order
-from ui.studio import Studio
 
-ROOT = Path(__file__).resolve().parents[2]
 expect.set_options(timeout=20_000)
-STORED = Order(paper="oracle", samples=2, steps=24, seed=3, controls=("length=6-9",))
 ORACLE = "?paper=oracle&steps=24&samples=2&seed=5"
 LONG = "?paper=diffusion-lm&steps=2000&samples=4&seed=5"
 MARKUP = "<img src=x onerror=alert(1)>"
-START = """
-import os, sys
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-sys.path.insert(0, {root!r})
-from pathlib import Path
-import gradio as gr
-from ui import tab_generate, theme
-from ui.studio import Studio
-here = Path(__file__).parent
-with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as demo:
-    tab_generate.build(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json")
-demo.queue().launch(ssr_mode=False, **theme.launch_options())
-"""
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory, chromium_path):
-    """The tab alone, on a tiny random Diffusion-LM and the oracle, opening on a stored run of the oracle."""
-    folder = tmp_path_factory.mktemp("lab")
-    tiny_model("diffusion-lm").save_pretrained(folder / "checkpoints" / "diffusion-lm")
-    studio = Studio(device="cpu", compute="fp32")
-    trace = studio.start(STORED).run()
-    studio.results(trace)
-    trace.save(folder / "opening.json")
-    (folder / "app.py").write_text(START.format(root=str(ROOT)), encoding="utf-8")
-    with running_app(folder, folder, settings={"OMP_NUM_THREADS": "1"}) as app:
-        yield app
-    assert not app.foreign_hosts(), "the server asked for foreign hosts:\n" + "\n".join(app.foreign_hosts())
-
-
-@pytest.fixture(scope="module")
-def app_url(app):
-    """The tab's address."""
-    return app.url
-
-
-def state(page, *names):
-    """Waits until the player shows one of these states."""
-    page.wait_for_function("names => names.includes(document.querySelector('.tdl-badge')?.textContent)", arg=list(names),
-                           timeout=60_000)
-
-
-def texts(page):
-    """The words that can be seen, a list for each sample."""
-    return page.eval_on_selector_all(
-        ".tdl-words", "rows => rows.map(row => [...row.querySelectorAll('.tdl-chip:not([hidden])')].map(chip => chip.textContent))")
+def app(tiny_app):
+    """The tab alone, on tiny random models, opening on a stored run of the oracle."""
+    return tiny_app
 
 
 def clock(page):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffusion import autoregressive, diffusion_lm
+from diffusion import PAPERS
 from diffusion.core.labels import LabelSet
 from diffusion.core.vocab import SPECIALS, Vocabulary, split
-from diffusion.nn.backbone import BackboneConfig
+from tests.tiny import tiny_model
 from ui.studio import Studio
 
 WORDS = split("the a is near serves food in and it Café Rouge Wharf Bistro Amber Italian Chinese riverside centre "
@@ -18,6 +18,8 @@ WORDS = split("the a is near serves food in and it Café Rouge Wharf Bistro Ambe
 VOCAB = Vocabulary([*SPECIALS, *WORDS])
 LABELS = LabelSet({"area": ("centre", "riverside"), "food": ("Chinese", "Italian")})
 LENGTH = 12
+WITH_WEIGHTS = [slug for slug, kind in PAPERS.items() if not kind.weightless]
+READERS = [slug for slug, kind in PAPERS.items() if kind.source]                 # papers that read a source
 
 
 def with_random_weights(model, seed):
@@ -43,12 +45,8 @@ def one_thread():
 def checkpoints(tmp_path_factory) -> Path:
     """A folder with a checkpoint folder for each paper that needs weights."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    backbone = BackboneConfig(width=16, layers=1, heads=2, length=LENGTH, label_sizes=LABELS.sizes, time_width=16)
-    gpt = autoregressive.Config(width=16, layers=1, heads=2, length=LENGTH, label_sizes=LABELS.sizes, dropout=0.0)
-    models = (diffusion_lm.DiffusionLM(diffusion_lm.Config(backbone, embedding_width=8), VOCAB, LABELS),
-              autoregressive.Autoregressive(gpt, VOCAB, LABELS))
-    for seed, model in enumerate(models):
-        with_random_weights(model, seed).save_pretrained(folder / model.slug)
+    for seed, slug in enumerate(WITH_WEIGHTS):
+        with_random_weights(tiny_model(slug, VOCAB, LABELS, length=LENGTH), seed).save_pretrained(folder / slug)
     return folder
 
 

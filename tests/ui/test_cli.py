@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,17 @@ import pytest
 
 from controllers import CONTROLLERS
 from diffusion import PAPERS, Trace
-from tests.ui.conftest import LENGTH
+from diffusion.core.checkpoint import BUNDLED
+from diffusion.core.checkpoint import LABELS as LABELS_FILE
+from diffusion.core.labels import LabelSet, parse_meaning
+from tests.ui.conftest import LENGTH, READERS
 from ui import cli
 from ui.order import MAX_TEXT, Order
+from ui.studio import MAX_LOADED
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Order(steps=6, samples=3, seed=5, controls=("length=7", "infill=the ___ Wharf ___2 ."))
+SOURCE = Order(paper=READERS[0], steps=4, samples=2, candidates=3, source="food[Italian], area[riverside]")
 CONTROLS = [part for control in SMALL.controls for part in ("--control", control)]
 FLAGS = ["--steps", "6", "--samples", "3", "--seed", "5", *CONTROLS]
 SENTENCE_LIMIT = 500
@@ -71,7 +77,64 @@ def test_generate_prints_seed_text_and_controls_for_people(command, studio):
 def test_a_control_that_failed_is_marked_so():
     verdict = {"control": "length", "target": "7", "score": 0.5, "detail": "8 words"}
     result = cli.Result("a", ["a"], 1, 1, 0.1, True, [verdict])
-    assert cli.as_text(result) == "1: a\n    ✗ length=7: 8 words"
+    assert cli.as_text([result]) == "1: a\n    ✗ length=7: 8 words"
+
+
+def test_a_pinned_word_is_reported_where_it_did_not_hold_or_was_only_a_preference():
+    pins = [{"position": 0, "word": "a", "held": True}, {"position": 1, "word": "b", "held": False}]
+    result = cli.Result("a", ["a"], 1, 1, 0.1, True, [], pins)
+    lost = "    ✗ 'b' does not stand at position 2"
+    assert cli.as_text([result]) == f"1: a\n{lost}"
+    assert cli.as_text([result], hard=False) == f"1: a\n    ✓ 'a' stands at position 1\n{lost}"
+
+
+@pytest.mark.parametrize("paper", READERS)
+def test_a_source_goes_in_and_all_candidates_come_out_the_chosen_one_first(command, studio, paper):
+    order = dataclasses.replace(SOURCE, paper=paper)
+    flags = ["--paper", paper, "--steps", "4", "--samples", "2", "--source", SOURCE.source, "--candidates", "3"]
+    code, out, err = command("generate", *flags, "--json")
+    assert (code, err) == (0, "")
+    results = studio.results(studio.start(order).run())
+    for place, line in enumerate(map(json.loads, out.splitlines())):
+        group = results[3 * place: 3 * place + 3]
+        assert line["source"] == SOURCE.source
+        assert sorted(map(str, line["candidates"])) == sorted(
+            str({"seed": result.seed, "text": result.text, "agreement": result.agreement}) for result in group)
+        found = [candidate["agreement"] for candidate in line["candidates"]]
+        assert found == sorted(found, reverse=True)
+        assert (line["text"], line["seed"]) == (line["candidates"][0]["text"], line["candidates"][0]["seed"])
+    _, out, _ = command("generate", *flags)
+    assert all(f"{result.seed}: {result.text}" in out for result in results)
+    assert out.count("chosen of 3 candidates") == 2
+
+
+def test_a_paper_that_takes_pins_as_a_preference_says_so_and_reports_each(command, monkeypatch):
+    monkeypatch.setattr(PAPERS["diffusion-lm"], "hard", False)
+    code, out, err = command("generate", *FLAGS)
+    assert code == 0
+    assert err.count("as a preference") == err.count("\n") == 1
+    assert out.count("'the' stands at position 1") == 3
+
+
+@pytest.mark.parametrize("example", [line for line in cli._EXAMPLES.splitlines() if "--source" in line])
+def test_the_source_in_the_help_is_one_that_its_paper_reads(example):
+    options = cli.parse(shlex.split(example)[2:])
+    assert PAPERS[options.paper].source
+    labels = LabelSet.load(BUNDLED / "diffusion-lm" / LABELS_FILE)
+    assert labels.encode(parse_meaning(options.source)).sum() > 0
+
+
+def test_how_many_models_stay_is_a_flag_or_a_variable(monkeypatch, capsys):
+    assert cli.studio_of(cli.parse([]))._models._most == cli.parse([]).max_loaded == MAX_LOADED
+    assert cli.parse(["--max-loaded", "3"]).max_loaded == 3
+    monkeypatch.setenv(cli.KEPT, "2")
+    assert (cli.parse([]).max_loaded, cli.parse(["--max-loaded", "3"]).max_loaded) == (2, 3)
+    for wrong in ("0", "-1", "many", ""):
+        monkeypatch.setenv(cli.KEPT, wrong)
+        with pytest.raises(SystemExit) as stop:
+            cli.parse([])
+        err = capsys.readouterr().err
+        assert stop.value.code == 2 and cli.KEPT in err and f"'{wrong}'" in err and err.count("\n") == 1
 
 
 def test_each_sample_can_be_ordered_again_alone_by_its_seed(command):
@@ -109,6 +172,7 @@ def test_papers_lists_every_paper_sampler_and_control(command):
     for slug, kind in PAPERS.items():
         line = next(line for line in out.splitlines() if line.split()[:1] == [slug])
         assert all(sampler in line for sampler in kind.samplers)
+        assert ("reads a source" in line) == kind.source
     for slug, kind in CONTROLLERS.items():
         assert f"'{slug}={kind.example}'" in out
 
@@ -179,6 +243,20 @@ BAD = [
     (["--control", "infill=<script>alert(1)</script>"], ["'script'"]),
     (["--save", "/no/such/folder/run.json"], ["/no/such/folder"]),
     (["--no-such-flag"], ["--no-such-flag"]),
+    (["--sampler", "dpm-solver++", "--clamp", "0.5"], ["'dpm-solver++' does not read 'clamp'", "choose ancestral or ddim"]),
+    (["--eta", "0.5"], ["'ancestral' does not read 'eta'", "choose ddim"]),
+    (["--mix-share", "0.5"], ["does not read 'mix-share'"]),
+    (["--revise", "2"], ["does not read 'revise', nor does any other of Diffusion-LM"]),
+    (["--revise", "0.5"], ["--revise", "'0.5'"]),
+    (["--eta", "1.5", "--sampler", "ddim"], ["eta 1.5", "0 to 1"]),
+    (["--source", "food[Italian]"], ["Diffusion-LM reads no source", *(PAPERS[slug].title for slug in READERS)]),
+    (["--candidates", "3"], ["Diffusion-LM reads no source"]),
+    (["--samples", "20", "--candidates", "10"], ["200 texts", "at most 64"]),
+    (["--paper", READERS[0], "--source", "foood[Italian]"], ["'foood'", "'food'"]),
+    (["--paper", READERS[0], "--source", "food[Italien]"], ["'Italien'", "'Italian'"]),
+    (["--paper", READERS[0], "--source", "food[Italian"], ["food[Italian"]),
+    (["--paper", READERS[0], "--source", "Itallian place"], ["'Itallian'", "'Italian'"]),
+    (["--paper", READERS[0], "--source", "place " * 50], ["50 tokens"]),
 ]  # fmt: skip
 
 

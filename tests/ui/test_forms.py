@@ -5,36 +5,46 @@ import json
 import gradio as gr
 import pytest
 
+from diffusion import PAPERS, SAMPLERS
 from diffusion.core.errors import StudioError
+from tests.ui.conftest import READERS
 from ui import tab_generate
 from ui.forms import SLOTS, Form
+from ui.options import OPTIONS
 from ui.order import Order
+from ui.studio import Studio
 
 ORDERS = (
     Order(),
     Order(paper="oracle", sampler="ddim", steps=1000, samples=2, seed=2**31, guidance_scale=12.5, temperature=3.5, clamp=0.25,
           eta=1.0, compute="fp32", controls=("length=6-9", "infill=a = <b> ___", "label=food:Italian", "length=7")),
     Order(controls=("label=area:absent,food:Chinese",)),
+    Order(sampler="renoise", mix=0.25, mix_share=0.5),
+    *(Order(paper=slug, samples=2, candidates=4, source=source, controls=("length=5", "label=food:Italian"))
+      for slug in READERS for source in ("food[Italian], area[riverside]", "a cheap <b> place", "food[Thai]")),
 )
 
 
 @pytest.fixture
 def form(studio):
-    """A form on the tiny checkpoints."""
-    with gr.Blocks():
-        return Form(studio)
+    """A form on the tiny checkpoints, with the page that it was built into."""
+    with gr.Blocks() as blocks:
+        built = Form(studio)
+    built.blocks = blocks
+    return built
 
 
 def shown(form, order):
     """What the widgets hold after an order was filled in."""
-    return [value["value"] if isinstance(value, dict) else value for value in form.fill(order)]
+    return [value["value"] if isinstance(value, dict) else value for value in form.fill(order)[: len(form.inputs)]]
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_order_survives_the_form(form, order):
     back = form.read(shown(form, order))
     assert back.controls == order.controls
-    named = {"sampler": order.sampler or "ancestral", "temperature": order.temperature or form.papers[order.paper].temperature}
+    named = {"sampler": order.sampler or PAPERS[order.paper].samplers[0],
+             "temperature": order.temperature or form.papers[order.paper].temperature}
     assert back.to_dict() == {**order.to_dict(), **named}             # what was left open is the paper's own
 
 
@@ -43,11 +53,86 @@ def test_sliders_reach_as_far_as_the_order_that_they_show(form):
     assert steps["maximum"] == 1000
 
 
-def test_the_menus_of_the_slots_follow_the_paper(form):
-    _, _, _, *menus = form._change_paper("oracle")
-    labels = [menu["label"] for menu in menus if menu["visible"]]
-    assert labels == list(form.studio.labels("oracle"))
-    assert len(menus) == SLOTS
+def change(form, paper, source=""):
+    """What each widget becomes when a paper is chosen."""
+    (dependency,) = [fn for fn in form.blocks.fns.values() if fn.fn == form._change_paper]
+    return dict(zip(dependency.outputs, form._change_paper(paper, source), strict=True))
+
+
+def test_only_papers_that_can_run_are_offered(form, tmp_path):
+    assert [slug for _, slug in form.paper.choices] == list(PAPERS)
+    with gr.Blocks():
+        bare = Form(Studio(checkpoints=tmp_path))
+    assert [slug for _, slug in bare.paper.choices] == [slug for slug, kind in PAPERS.items() if kind.weightless]
+    assert bare.read(shown(bare, bare.start)).paper == bare.start.paper
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_choosing_a_paper_brings_its_samplers_settings_and_captions(form, paper):
+    kind, now = PAPERS[paper], change(form, paper)
+    assert now[form.sampler]["choices"] == [(SAMPLERS[slug].title, slug) for slug in kind.samplers]
+    assert now[form.sampler]["value"] == kind.samplers[0]
+    assert now[form.temperature] == kind.temperature
+    first = SAMPLERS[kind.samplers[0]]
+    assert now[form.steps] == gr.update(value=first.usual_steps, visible=first.heeds_steps)
+    assert {name for name, slider in form.options.items() if now[slider]["visible"]} == set(first.options)
+    assert now[form.source]["visible"] == now[form.candidates]["visible"] == now[form.label]["open"] == kind.source
+    assert now[form.preference]["visible"] == (not kind.hard)
+    assert first.title in now[form.about]
+    labels = [now[menu]["label"] for menu in form.slots if now[menu]["visible"]]
+    assert labels == list(form.studio.labels(paper)) and len(form.slots) == SLOTS
+
+
+@pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpm-solver++", "renoise"])
+def test_choosing_a_sampler_shows_its_options_and_hidden_ones_have_no_say(form, sampler):
+    values = shown(form, Order(sampler=sampler))
+    for name, slider in form.options.items():
+        values[form.inputs.index(slider)] = OPTIONS[name].high
+    order = form.read(values)
+    assert set(order.given) <= set(SAMPLERS[sampler].options)
+    for name in SAMPLERS[sampler].options:
+        assert getattr(order, name) == OPTIONS[name].high
+    about, _, *sliders = form._change_sampler("diffusion-lm", sampler)
+    assert SAMPLERS[sampler].title in about
+    visible = [name for name, update in zip(form.options, sliders, strict=True) if update["visible"]]
+    assert set(visible) == set(SAMPLERS[sampler].options)
+
+
+# ---- the source
+
+@pytest.mark.parametrize("paper", READERS)
+def test_menus_and_text_of_a_source_follow_each_other_and_the_text_is_what_counts(form, paper):
+    area, food = 0, 1                                    # places of the slots in the label set
+    text = form._choose_slot(food, paper, "", "Italian")
+    text = form._choose_slot(area, paper, text, "riverside")
+    assert text == "area[riverside], food[Italian]"
+    menus = form._read_source(paper, text)
+    assert [menu["value"] for menu in menus[:3]] == ["riverside", "Italian", ""]
+    assert [menu["value"] for menu in form._read_source(paper, "a cheap place")[:2]] == ["", ""]
+    values = shown(form, Order(paper=paper))
+    values[form.inputs.index(form.source)] = text
+    values[form.inputs.index(form.slots[food])] = "Chinese"          # a menu that has not caught up
+    order = form.read(values)
+    assert (order.source, order.controls) == (text, ())
+
+
+def test_menus_of_a_paper_without_source_leave_the_source_alone_and_what_was_typed_waits(form):
+    assert form._choose_slot(1, "diffusion-lm", "food[Italian]", "Chinese") == gr.skip()
+    values = shown(form, Order())
+    for widget, value in ((form.source, "food[Italian]"), (form.candidates, 5)):
+        values[form.inputs.index(widget)] = value
+    assert form.read(values) == form.read(shown(form, Order()))
+    menus = [change(form, READERS[0], "food[Italian]")[menu] for menu in form.slots[:2]]
+    assert [menu["value"] for menu in menus] == ["", "Italian"]
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_read_an_option(studio, tmp_path, paper):
+    with gr.Blocks():
+        tab = tab_generate.build(studio, tmp_path / "none.json")
+    *skipped, player = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
+    assert "does not read" in json.loads(player)["sentence"]
+    assert all(update == gr.skip() for update in skipped)
 
 
 @pytest.mark.parametrize(("widget", "value", "named"), [

@@ -1,10 +1,15 @@
 """Runs as messages: the first at once, the last whole, a mistake as one sentence, a closed stream as an ended run."""
 
 import json
+import re
 
+import pytest
+
+from diffusion import PAPERS
 from diffusion.core.trace import Trace
 from ui import messages, theme
 from ui.order import Order
+from ui.studio import Studio
 
 ORDER = Order(paper="oracle", samples=2, steps=40, seed=3, controls=("length=6-9",))
 
@@ -31,7 +36,30 @@ def test_frames_that_come_too_fast_are_skipped(studio, monkeypatch):
 
 def test_while_a_model_loads_the_page_is_told(studio):
     _, first = next(messages.run(studio, lambda: ORDER))
-    assert (first["kind"], first["seeds"], first["note"]) == ("start", [3, 4], "loading the model")
+    assert (first["kind"], first["seeds"], first["note"]) == ("start", [3, 4], "Loading Oracle (exact beliefs) …")
+
+
+def test_the_size_of_what_is_being_loaded_is_said():
+    note = messages.loading(Studio(), Order())
+    assert re.fullmatch(r"Loading Diffusion-LM \([1-9]\d* MB\) …", note)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_paper_runs_with_a_pin_and_shows_words_confidences_and_its_own_number_of_steps(studio, monkeypatch, paper):
+    monkeypatch.setattr(messages, "PAUSE", 0.0)
+    pattern = "Blue Fig ___" if paper == "oracle" else "the Wharf ___"
+    order = Order(paper=paper, samples=2, steps=5, controls=(f"infill={pattern}",))
+    sent = [message for _, message in messages.run(studio, lambda: order)]
+    assert [message["kind"] for message in sent[1:]].count("live") == len(sent) - 2
+    live, whole = sent[-2], sent[-1]
+    assert live["steps"] == len(whole["trace"]["steps"]) == whole["trace"]["info"]["steps"]
+    assert live["info"]["pins"] == [[0, 1]] * 2 and live["info"]["pinned"] == [pattern.split()[:2]] * 2
+    assert all(0 <= percent <= 100 for row in live["rows"] for _, percent, _ in row)
+    for result in whole["trace"]["info"]["results"]:
+        assert [(pin["position"], pin["word"]) for pin in result["pins"]] == list(enumerate(pattern.split()[:2]))
+        assert [pin["held"] for pin in result["pins"]] == [
+            word == pin["word"] for pin, word in zip(result["pins"], result["tokens"], strict=False)]
+        assert not PAPERS[paper].hard or all(pin["held"] for pin in result["pins"])
 
 
 def test_the_link_of_a_run_orders_the_same_run(studio):

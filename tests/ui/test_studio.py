@@ -13,9 +13,10 @@ import torch
 import controllers
 from diffusion import PAPERS, SAMPLERS
 from diffusion.core.errors import StudioError
-from tests.ui.conftest import LABELS, LENGTH, VOCAB, in_threads
+from diffusion.selection import minimum_bayes_risk
+from tests.ui.conftest import LABELS, LENGTH, READERS, VOCAB, in_threads
 from ui import VERSION
-from ui.order import Order
+from ui.order import MAX_SEED, Order
 from ui.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,9 @@ def test_every_paper_is_listed_with_its_samplers_and_captions(studio):
         assert papers[slug].caption
         for sampler in papers[slug].samplers:
             assert sampler.caption and sampler.title == SAMPLERS[sampler.slug].title
-        assert papers[slug].available == (kind.weightless or slug in ("diffusion-lm", "ar"))
+        assert papers[slug].available
+        assert (papers[slug].hard, papers[slug].source) == (kind.hard, kind.source)
+        assert (papers[slug].megabytes == 0) == kind.weightless
 
 
 def test_a_paper_without_checkpoint_is_listed_as_not_available_and_refused_by_name(tmp_path):
@@ -109,7 +112,15 @@ def test_pins_are_where_the_infills_own_words_stand_in_the_finished_text(studio)
     trace = studio.start(dataclasses.replace(SMALL, controls=CONTROLS)).run()
     for row, pins in zip(trace.ids, trace.info["pins"], strict=True):
         assert [VOCAB.words[row[position]] for position in pins[:3]] == ["the", "Wharf", "."]
-    assert studio.start(SMALL).info["pins"] == [[], [], []]
+    assert all(words[:3] == ["the", "Wharf", "."] for words in trace.info["pinned"])
+    assert studio.start(SMALL).info["pins"] == studio.start(SMALL).info["pinned"] == [[], [], []]
+
+
+def test_a_pinned_word_that_does_not_stand_where_it_was_asked_for_has_not_held(studio):
+    trace = studio.start(dataclasses.replace(SMALL, controls=("infill=the Wharf ___",))).run()
+    trace.frames[-1].ids[0][1] = VOCAB.ids["Café"]
+    held = [[pin["held"] for pin in result.pins] for result in studio.results(trace)]
+    assert held == [[True, False], [True, True], [True, True]]
 
 
 def test_the_speed_path_is_named_and_another_can_be_ordered(studio):
@@ -129,7 +140,7 @@ def test_a_paper_that_takes_masks_as_a_preference_says_so(studio, monkeypatch):
     assert studio.start(order).info["notes"] == []
     monkeypatch.setattr(PAPERS["diffusion-lm"], "hard", False)
     notes = studio.start(order).info["notes"]
-    assert len(notes) == 2 and all("Diffusion-LM honours" in note for note in notes)
+    assert len(notes) == 1 and "Diffusion-LM honours 'Length' and 'Infill' as a preference" in notes[0]
 
 
 def test_a_control_that_a_paper_cannot_take_is_refused_with_the_reason(studio, monkeypatch):
@@ -137,6 +148,47 @@ def test_a_control_that_a_paper_cannot_take_is_refused_with_the_reason(studio, m
                         classmethod(lambda kind, context: "There is nothing to count here."))
     with pytest.raises(StudioError, match="nothing to count"):
         studio.start(dataclasses.replace(SMALL, controls=("length=7",)))
+
+
+# ---- a source, and candidates
+
+FROM_SOURCE = Order(paper=READERS[0], steps=4, samples=2, seed=5, candidates=3, source=" food[Italian],  area[riverside] ")
+
+
+@pytest.mark.parametrize("paper", READERS)
+def test_the_source_reaches_the_model_and_the_trace(studio, paper):
+    sources = {" food[Italian],  area[riverside] ": "food[Italian], area[riverside]", "a cheap place": "a cheap place", " ": ""}
+    beliefs = []
+    for given, told in sources.items():
+        trace = studio.start(dataclasses.replace(FROM_SOURCE, paper=paper, candidates=1, source=given))
+        assert trace.info["source"] == told
+        beliefs.append(next(iter(trace)).top_probs.tobytes())
+    assert len(set(beliefs)) == len(beliefs)
+
+
+def test_candidates_have_seeds_of_their_own_that_can_be_ordered_alone(studio, texts):
+    trace = studio.start(FROM_SOURCE).run()
+    assert trace.info["seeds"] == [5, 1000005, 2000005, 6, 1000006, 2000006]
+    alone = [texts(FROM_SOURCE, seed=seed, samples=1, candidates=1)[0] for seed in trace.info["seeds"]]
+    assert alone == [result.text for result in studio.results(trace)]
+    last = Order(seed=MAX_SEED, samples=2, candidates=3).seeds
+    assert len(set(last)) == 6 and all(0 <= seed < 2**32 for seed in last)
+
+
+def test_of_each_samples_candidates_the_one_closest_to_the_others_is_chosen(studio):
+    results = studio.results(studio.start(FROM_SOURCE).run())
+    assert [result.sample for result in results] == [0, 0, 0, 1, 1, 1]
+    for group in (results[:3], results[3:]):
+        choice = minimum_bayes_risk([result.text for result in group])
+        assert [result.rank for result in group].index(0) == choice.index
+        assert [result.agreement for result in group] == list(choice.scores)
+        assert sorted(result.rank for result in group) == [0, 1, 2]
+
+
+def test_candidates_of_a_stopped_run_are_not_compared(studio):
+    trace = studio.start(FROM_SOURCE)
+    next(iter(trace))
+    assert {(result.rank, result.agreement) for result in studio.results(trace)} == {(0, None)}
 
 
 # ---- results
@@ -189,6 +241,10 @@ def test_a_stored_trace_shows_its_results_without_its_model(studio, tmp_path):
     lambda info: info.pop("words"),
     lambda info: info.update(results=[{"text": "a"}]),
     lambda info: info.update(results=5),
+    lambda info: info.update(results=[dict(info["results"][0], pins=[{}])]),
+    lambda info: (info.pop("results"), info.update(candidates=0)),
+    lambda info: (info.pop("results"), info.update(pinned=[["a"]])),
+    lambda info: (info.pop("results"), info.update(pins="none")),
     lambda info: info.update(results=[dict(info["results"][0], controls=[{}])]),
 ])  # fmt: skip
 def test_a_trace_file_whose_parts_do_not_fit_is_refused(studio, tmp_path, spoil):

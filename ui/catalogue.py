@@ -1,0 +1,80 @@
+"""What there is to choose from: papers and samplers as menus show them, read off their classes. No model is loaded for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class SamplerInfo:
+    """A sampler as a menu shows it.
+
+    Attributes:
+        options: settings that it reads and not every sampler does, see `ui.options`.
+        heeds_steps: its number of steps is the one that is asked for.
+        usual_steps: a number of steps that serves it well.
+    """
+
+    slug: str
+    title: str
+    caption: str
+    options: tuple[str, ...] = ()
+    heeds_steps: bool = True
+    usual_steps: int = 64
+
+
+@dataclass(frozen=True)
+class PaperInfo:
+    """A paper as a menu shows it.
+
+    Attributes:
+        hard: masks of allowed words are honoured exactly.
+        source: it reads a source text.
+        available: its checkpoint is here, or it needs none.
+        temperature: what it samples with unless told otherwise.
+        megabytes: size of its weights on disk; 0 where there are none.
+    """
+
+    slug: str
+    title: str
+    caption: str
+    samplers: tuple[SamplerInfo, ...]
+    hard: bool
+    source: bool
+    available: bool
+    temperature: float = 1.0
+    megabytes: float = 0.0
+
+    def sampler(self, slug: str) -> SamplerInfo:
+        """The sampler of a slug; the paper's first where it has no such sampler."""
+        return next((sampler for sampler in self.samplers if sampler.slug == slug), self.samplers[0])
+
+
+def papers(folder_of: Callable[[str], Path]) -> list[PaperInfo]:
+    """All papers, those without a checkpoint included.
+
+    Args:
+        folder_of: where the checkpoint of a slug would lie.
+    """
+    from diffusion import PAPERS, SAMPLERS
+
+    samplers = {slug: SamplerInfo(slug, kind.title, caption(kind), kind.options, kind.heeds_steps, kind.usual_steps)
+                for slug, kind in SAMPLERS.items()}
+    return [PaperInfo(slug, kind.title, caption(kind), tuple(samplers[name] for name in kind.samplers), kind.hard, kind.source,
+                      kind.weightless or folder_of(slug).is_dir(), kind.temperature, megabytes(folder_of(slug)))
+            for slug, kind in PAPERS.items()]
+
+
+def caption(kind: type) -> str:
+    """The class's docstring on one line, as visitors read it."""
+    return " ".join((inspect.getdoc(kind) or "").split())
+
+
+def megabytes(folder: Path) -> float:
+    """Size of the weights in a checkpoint folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / MEGABYTE
