@@ -1,7 +1,8 @@
 """Checkpoints: a folder of safetensors and JSON. Nothing is ever unpickled.
 
-`model.safetensors` weights (bf16; tables and scales that a paper keeps beside them in fp32) · `config.json` what to build · `vocab.json`, `labels.json` words and slots, whose
-fingerprints stand in the configuration · `card.json` how it was trained and what was measured · `README.md` the card.
+`model.safetensors` weights (bf16; tables and scales that a paper keeps beside them in fp32) · `config.json` what to build ·
+`vocab.json`, `labels.json` words and slots, whose fingerprints stand in the configuration · `card.json` how it was trained
+and what was measured · `README.md` the card.
 """
 
 from __future__ import annotations
