@@ -13,14 +13,17 @@ import torch
 from torch import Tensor
 
 from diffusion.core.rng import Rng
-from diffusion.samplers.uncovering import ByNumber, Masks
+from diffusion.core.vocab import PAD
+from diffusion.samplers.uncovering import ByNumber, Masks, first, kept
 
+CERTAIN = 0.99           # probability of PAD from which on a position is no word that is worth a step
 SCATTER = 1.0            # nats of Gumbel noise on the order while all is masked; without any, texts resemble each other
 
 
 class Confidence(ByNumber):
-    """Uncovers first what the belief is surest of, with some chance in the order that fades as the text fills up. Texts are
-    fluent with few steps, but less varied than what the model knows."""
+    """Uncovers first what the belief is surest of, with some chance in the order that fades as the text fills up. Places that
+    are surely empty are uncovered beside the others: else most steps would go to them. Texts are less varied than what the
+    model knows."""
 
     slug: ClassVar[str] = "confidence"
     title: ClassVar[str] = "Confidence order"
@@ -30,3 +33,10 @@ class Confidence(ByNumber):
         length = masks.masked.shape[1]
         gumbel = -torch.log(-torch.log(rng.uniform(length, dtype=torch.float64).clamp(min=1e-300)))
         return masks.probs.amax(-1).log() + SCATTER * (masks.count / length)[:, None] * gumbel
+
+    def choose(self, masks: Masks, rng: Rng) -> Tensor:
+        """The first words in order of priority, and all places that are surely empty, (B, L)."""
+        empty = masks.masked & (masks.probs[..., PAD] > CERTAIN)
+        others = masks.masked & ~empty
+        count = others.sum(1)
+        return empty | first(self.priority(masks, rng), others, count - kept(count, masks.keep) + masks.revised)

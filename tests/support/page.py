@@ -23,6 +23,7 @@ def choose(page: Page, menu: str, title: str) -> None:
     """Chooses an entry of a menu by its title."""
     page.locator(f"#{menu} input").first.click()
     page.get_by_role("option", name=title, exact=True).click()
+    expect(page.get_by_test_id("dropdown-option")).to_have_count(0)
 
 
 def choices(page: Page, menu: str) -> list[str]:
@@ -32,4 +33,5 @@ def choices(page: Page, menu: str) -> list[str]:
     expect(found.first).to_be_visible()
     titles = [title.replace("✓", "").strip() for title in found.all_inner_texts()]
     page.locator(f"#{menu} input").first.blur()
+    expect(found).to_have_count(0)                       # else the next menu's entries are read from this one
     return titles

@@ -204,7 +204,7 @@ def test_no_minutes_means_no_step_and_still_a_state(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved(tmp_path, monkeypatch):
-    def diverged(run, tokens, labels, accelerator):
+    def diverged(run, tokens, labels, data, accelerator):
         run.step += 1
         return {"loss": torch.tensor(math.nan)}
 

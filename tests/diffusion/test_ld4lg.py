@@ -1,0 +1,393 @@
+"""LD4LG: with exact latents its samples and its bound are those of the corpus; wishes reach the latents; texts obey masks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import diffusion
+from controllers.base import why_not
+from controllers.infill import Infill
+from controllers.label import Label
+from diffusion.core import schedules
+from diffusion.core.errors import StudioError
+from diffusion.core.rng import BatchRng, Rng
+from diffusion.core.sampler import Sampler
+from diffusion.core.types import Gaussian, Prediction, Request, Transition
+from diffusion.core.vocab import END, PAD
+from diffusion.ld4lg import BOUND_START, LD4LG, REACH, Condition
+from diffusion.nn.autoencoder import unit
+from diffusion.samplers.ancestral import Ancestral
+from diffusion.samplers.ddim import DDIM
+from diffusion.samplers.dpm_solver import DPMSolver
+from tests.contract.papers import SEEDS, ask, believe, model, sources, text_rows, told
+from tests.tiny import SIZES, shrunk, tiny_model
+
+NAME, DRAWS, STEPS, LIMIT = "ld4lg", 4_000, 512, 0.05
+NEAR = 0.1               # root mean square distance within which final latents are those of a sentence
+ORACLE = diffusion.load("oracle")
+ENTROPY = -(ORACLE.log_prior.exp() * ORACLE.log_prior).sum().item()
+
+
+# ---- exact latents
+
+
+class ExactCodec(nn.Module):
+    """Latents drawn once for each of the oracle's sentences; the decoder is Bayes' rule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.points = unit(torch.randn(len(ORACLE.tokens), 2, 8, generator=torch.Generator().manual_seed(3)))   # (K, l, D)
+
+    @property
+    def autoencoder(self) -> ExactCodec:
+        """It reads latents itself."""
+        return self
+
+    def which(self, tokens: Tensor) -> Tensor:
+        """The sentence of each row, (B,)."""
+        return (tokens[:, None] == ORACLE.tokens).all(-1).int().argmax(1)
+
+    def log_posterior(self, z: Tensor, signal: Tensor) -> Tensor:
+        """log p(k | z) for z (B, l, D) and alpha_bar (B,) or (1,), (B, K)."""
+        points, signal = self.points.flatten(1), signal.reshape(-1, 1)
+        products = signal.sqrt() * (z.flatten(1) @ points.T) - signal * points.square().sum(1) / 2
+        return (ORACLE.log_prior + products / (1 - signal)).log_softmax(-1)
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """The latents of the rows' sentences."""
+        return self.points[self.which(tokens)]
+
+    def read(self, x: Tensor, length: int) -> Tensor:
+        """What the decoder is given, as it is."""
+        return x
+
+    def nll(self, slots: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p(sentence | z) where the decoder takes over, from sqrt(alpha_bar) z."""
+        signal = schedules.clamped_cosine(torch.tensor([BOUND_START]))
+        log_probs = self.log_posterior(slots / signal.sqrt(), signal)
+        return -log_probs.gather(1, self.which(tokens)[:, None])[:, 0], torch.ones(len(tokens))
+
+
+class Exact(LD4LG):
+    """LD4LG over the oracle's sentences with Bayes' rule instead of networks, which `delay` tells a wrong alpha_bar."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        sizes = {**SIZES, "length": ORACLE.length, "label_sizes": ORACLE.labels.sizes, "latents": 2, "latent_width": 8}
+        super().__init__(shrunk(LD4LG.config_type(), sizes), ORACLE.vocab, ORACLE.labels)
+        self.codec, self.delay = ExactCodec(), delay
+
+    def condition(self, label: Tensor, rows: Tensor | None) -> Condition:
+        """Nothing is told."""
+        return Condition(label, label, label)
+
+    def velocity(self, z: Tensor, x_hat: Tensor, signal: Tensor, told: object = None) -> Tensor:
+        """v = (sqrt(alpha_bar) z - x_hat) / sqrt(1 - alpha_bar) of the exact mean."""
+        probs = self.codec.log_posterior(z, (signal - self.delay).clamp(1e-6, 1 - 1e-6)).exp()
+        mean, signal = (probs @ self.codec.points.flatten(1)).view_as(z), signal.reshape(-1, 1, 1)
+        return (signal.sqrt() * z - mean) / (1 - signal).sqrt()
+
+
+EXACT = Exact()
+
+
+@torch.no_grad()
+def walked(sampler: Sampler, z: Tensor, times: list[float], rng: BatchRng) -> Tensor:
+    """The last state of a walk from z, with exact predictions."""
+    state, memory = Gaussian(z, torch.zeros_like(z)), None
+    for t, s in itertools.pairwise(times):
+        signal = EXACT.signal(t)
+        native = EXACT.point(state.x, EXACT.velocity(state.x, state.x0_hat, signal.reshape(1)), signal)
+        transition, memory = sampler.advance(EXACT, state, Prediction(native, native), t, s, rng, memory)
+        state = transition.state
+    return state.x
+
+
+def total_variation(kind: type[Sampler], steps: int = STEPS, draws: int = DRAWS, **options: float) -> float:
+    """Distance of samples from the corpus; what ends at no sentence's latents counts as a text that the corpus lacks."""
+    request = Request(length=ORACLE.length, steps=steps, **options)
+    rng, sampler = BatchRng(torch.Generator().manual_seed(1), draws), kind(request)
+    x = walked(sampler, EXACT.prior(request, rng).x, sampler.times(EXACT, steps), rng)
+    distances = torch.cdist(x.flatten(1), EXACT.codec.points.flatten(1)) / math.sqrt(x[0].numel())
+    found = (distances < NEAR).float().mean(0)
+    return 0.5 * ((found - ORACLE.log_prior.exp()).abs().sum() + (1 - found.sum())).item()
+
+
+def check_follows_the_corpus(kind: type[Sampler], **options: float) -> None:
+    """Raises AssertionError unless samples of 512 steps follow the corpus."""
+    distance = total_variation(kind, **options)
+    assert distance <= LIMIT, f"the samples are {distance:.3f} from the corpus in total variation, of {LIMIT}"
+
+
+@pytest.mark.parametrize("kind", [Ancestral, DDIM, DPMSolver])
+def test_samples_of_512_steps_with_exact_latents_follow_the_corpus(kind):
+    check_follows_the_corpus(kind)
+
+
+@pytest.mark.parametrize("kind", [Ancestral, DDIM])
+def test_samples_come_closer_to_the_corpus_as_steps_double(kind):
+    distances = [total_variation(kind, steps, 16_000) for steps in (8, 16, 32, 64)]
+    assert distances == sorted(distances, reverse=True) and distances[-1] < distances[0] / 2, distances
+
+
+class WrongCoefficient(Ancestral):
+    """Weighs the prediction with alpha_bar where the posterior has its square root."""
+
+    def advance(self, model, state, prediction, t, s, rng, memory):
+        transition, _ = super().advance(model, state, prediction, t, s, rng, memory)
+        alpha_t, alpha_s = model.signal(t), model.signal(s)
+        right = alpha_s.sqrt() * (1 - alpha_t / alpha_s) / (1 - alpha_t) * prediction.native
+        return Transition(Gaussian(transition.state.x - right + alpha_s.sqrt() * right, prediction.native)), None
+
+
+class NoiseAtTheEnd(Ancestral):
+    """Adds noise of the size of the last steps after the last one."""
+
+    def advance(self, model, state, prediction, t, s, rng, memory):
+        transition, _ = super().advance(model, state, prediction, t, s, rng, memory)
+        if s > 0:
+            return transition, None
+        noise = (1 - model.signal(40 * t)).sqrt() * rng.normal(*state.x.shape[1:])
+        return Transition(Gaussian(transition.state.x + noise, prediction.native)), None
+
+
+class SwappedTimes(DDIM):
+    """Takes t for s and s for t; kept away from 0, so that there is no division by zero."""
+
+    def advance(self, model, state, prediction, t, s, rng, memory):
+        return super().advance(model, state, prediction, max(s, 1e-3), t, rng, memory)
+
+
+@pytest.mark.parametrize("faulty", [WrongCoefficient, NoiseAtTheEnd, SwappedTimes])
+def test_a_planted_fault_makes_the_check_fail(faulty):
+    with pytest.raises(AssertionError, match="from the corpus in total variation"):
+        check_follows_the_corpus(faulty)
+
+
+def test_dpm_solver_is_of_second_order_in_latent_space():
+    z = EXACT.prior(Request(length=ORACLE.length), BatchRng(torch.Generator().manual_seed(2), 64)).x
+
+    def end(steps: int) -> Tensor:
+        times = torch.linspace(0.9, 0.3, steps + 1, dtype=torch.float64).tolist()
+        return walked(DPMSolver(Request()), z, times, BatchRng(torch.Generator(), 64))
+
+    exact = end(4096)
+    errors = [(end(steps) - exact).square().mean().sqrt().item() for steps in (32, 64, 128)]
+    orders = [math.log2(coarse / fine) for coarse, fine in itertools.pairwise(errors)]
+    assert all(1.6 < order < 2.6 for order in orders), orders
+
+
+def drawn(rows: int) -> tuple[Tensor, Tensor, BatchRng]:
+    """Texts of the corpus in their shares, labels that tell nothing, and noise and times."""
+    chosen = torch.multinomial(ORACLE.log_prior.exp(), rows, replacement=True, generator=torch.Generator().manual_seed(0))
+    return ORACLE.tokens[chosen], ORACLE.labels.free().expand(rows, -1), BatchRng(torch.Generator().manual_seed(1), rows)
+
+
+def test_the_likelihood_bound_with_exact_latents_is_the_entropy_of_the_corpus():
+    with torch.no_grad():
+        bounds = EXACT.bound(*drawn(20_000))
+    error = bounds.std().item() / math.sqrt(len(bounds))
+    assert error < 0.05
+    assert bounds.mean().item() == pytest.approx(ENTROPY, abs=3 * error)
+
+
+@pytest.mark.parametrize("delay", [-0.05, 0.05])
+def test_a_denoiser_for_another_noise_has_a_greater_bound_and_a_greater_loss(delay):
+    with torch.no_grad():
+        worse = Exact(delay)
+        assert worse.bound(*drawn(8_000)).mean() > EXACT.bound(*drawn(8_000)).mean() + 0.02
+        assert worse.loss(*drawn(8_000)).mean() > EXACT.loss(*drawn(8_000)).mean()
+
+
+# ---- the process
+
+
+def test_the_cosine_schedule_has_the_values_of_the_paper_and_its_log_snr_stays_within_15():
+    times = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9], dtype=torch.float64)
+    expected = torch.tensor([0.9755, 0.8536, 0.5, 0.1464, 0.0245], dtype=torch.float64)
+    torch.testing.assert_close(schedules.clamped_cosine(times), expected, rtol=0, atol=5e-5)
+    ends = schedules.clamped_cosine(torch.tensor([0.0, 1.0], dtype=torch.float64)).logit()
+    torch.testing.assert_close(ends, torch.tensor([15.0, -15.0], dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("t", [0.02, 0.5, 0.98])
+def test_velocity_noise_and_point_are_three_names_of_one_thing(t):
+    paper, signal = model(NAME), model(NAME).signal(t).double()
+    x, eps = torch.randn(2, 5, 4, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z, v = signal.sqrt() * x + (1 - signal).sqrt() * eps, signal.sqrt() * eps - (1 - signal).sqrt() * x
+    torch.testing.assert_close(paper.point(z, v, signal), x)
+    torch.testing.assert_close((1 - signal).sqrt() * z + signal.sqrt() * v, eps)
+
+
+def test_latents_have_root_mean_square_1_in_every_vector():
+    with torch.no_grad():
+        x = model(NAME).codec.encode(text_rows(NAME))
+    torch.testing.assert_close(x.square().mean(-1), torch.ones(5, 4))
+
+
+def test_the_frozen_parts_get_no_gradient_and_the_others_do():
+    paper = tiny_model(NAME).train()
+    label = told(NAME).expand(5, -1)
+    paper.loss(text_rows(NAME), label, BatchRng(torch.Generator().manual_seed(0), 5), *sources(NAME)).mean().backward()
+    frozen = {name.split(".")[0] for name, weight in paper.named_parameters() if weight.grad is None}
+    assert frozen == {"codec"}
+    assert all(weight.grad.abs().any() for name, weight in paper.named_parameters() if not name.startswith("codec"))
+
+
+def test_a_source_is_read_once_in_a_run_and_has_a_say():
+    paper, read = tiny_model(NAME), []
+    encode = paper.codec.language_model.encode
+    paper.codec.language_model.encode = lambda ids: (read.append(len(ids)), encode(ids))[1]
+    told_rows = sources(NAME)[0]
+    with_source = diffusion.generate(paper, ask(NAME, source=told_rows[0])).run()
+    assert read == [1]                                   # five rows, six steps, one source
+    without = diffusion.generate(paper, ask(NAME)).run()
+    assert not torch.equal(torch.from_numpy(with_source.frames[0].entropy), torch.from_numpy(without.frames[0].entropy))
+
+
+def test_guidance_contrasts_with_neither_label_nor_source():
+    told_by_both = {"label": told(NAME), "source": sources(NAME)[0][0]}
+    free, conditional = believe(NAME).native, believe(NAME, **told_by_both).native
+    assert torch.equal(believe(NAME, **told_by_both, guidance_scale=0.0).native, free)
+    guided = believe(NAME, **told_by_both, guidance_scale=3.0).native
+    torch.testing.assert_close(guided, free + 3 * (conditional - free), rtol=1e-4, atol=1e-5)
+
+
+# ---- wishes
+
+
+def test_a_small_wish_moves_the_probe_by_what_was_asked_to_first_order():
+    free, paper = believe(NAME), model(NAME)
+    wanted = torch.zeros_like(free.logits)
+    wanted[:, 3, 7] = 0.01
+    steered = paper.absorb(free, wanted)
+    change = steered.logits.softmax(-1) - free.logits.softmax(-1)
+    before, after = (paper.codec.logits(point, paper.length).double() for point in (free.native, steered.native))
+    torch.testing.assert_close((change * (after - before)).sum((1, 2)), (change * wanted).double().sum((1, 2)),
+                               rtol=0.05, atol=0)
+    assert (after.softmax(-1)[:, 3, 7] > before.softmax(-1)[:, 3, 7]).all()
+
+
+def test_no_wish_moves_the_latents_further_than_its_reach():
+    free, paper = believe(NAME), model(NAME)
+    wanted = torch.full_like(free.logits, -torch.inf)
+    wanted[..., 5] = 0
+    moved = (paper.absorb(free, wanted).native - free.native).square().sum((1, 2)).sqrt()
+    reach = REACH * free.native.square().sum((1, 2)).sqrt()
+    assert (moved <= reach * 1.0001).all() and (moved > 0.9 * reach).any()
+
+
+class Pinned:
+    """A strategy that rules words out at every step."""
+
+    def __init__(self, allowed: Tensor) -> None:
+        self.wanted = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
+
+    def request(self, request):
+        return request
+
+    def begin(self, model, request):
+        return None
+
+    def before(self, model, state, prediction, t, s, rng):
+        return model.absorb(prediction, self.wanted.expand_as(prediction.logits))
+
+    def after(self, model, previous, transition, t, s, rng):
+        return transition.state
+
+    def satisfaction(self, steered):
+        return {}
+
+
+@pytest.mark.parametrize("words", [1, 5, 9])
+def test_the_decoder_writes_no_word_that_the_last_belief_rules_out(words):
+    paper = model(NAME)
+    allowed = torch.zeros(paper.length, len(paper.vocab), dtype=torch.bool)
+    allowed[:words, 4::2] = True
+    allowed[0], allowed[words, END], allowed[words + 1:, PAD] = False, True, True
+    allowed[0, 7] = True
+    rows = torch.from_numpy(diffusion.generate(paper, ask(NAME), Pinned(allowed)).run().ids.astype("int64"))
+    assert allowed.expand(len(rows), -1, -1).gather(-1, rows[..., None]).all()
+
+
+def test_beam_search_with_the_settings_of_the_paper_writes_texts_too():
+    greedy = model(NAME)
+    paper = LD4LG(shrunk(greedy.config, {"decoding": "paper"}), greedy.vocab, greedy.labels)
+    paper.load_state_dict(greedy.state_dict())
+    for row in diffusion.generate(paper, ask(NAME)).run().ids.tolist():
+        end = row.index(END)
+        assert 1 <= end < paper.length and set(row[end + 1:]) <= {PAD} and min(row[:end]) > 2
+        grams = [tuple(row[place:place + 3]) for place in range(end - 2)]
+        assert len(grams) == len(set(grams))             # no three words twice
+
+
+# ---- a foreign language model
+
+
+def foreign(name: str) -> LD4LG:
+    """A tiny LD4LG around the model in a folder."""
+    tiny = model(NAME)
+    config = shrunk(tiny.config, {"name": name, "length": tiny.length})
+    torch.manual_seed(0)
+    return LD4LG(config, tiny.vocab, tiny.labels).eval()
+
+
+@pytest.fixture(params=["t5", "bart"])
+def folder(request, tmp_path):
+    """A random T5 or BART with a tokenizer of its own, saved as transformers saves them."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
+
+    vocab = model(NAME).vocab
+    torch.manual_seed(0)
+    if request.param == "t5":
+        network = T5ForConditionalGeneration(T5Config(
+            vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=PAD,
+            pad_token_id=PAD, eos_token_id=END))
+    else:
+        network = BartForConditionalGeneration(BartConfig(
+            vocab_size=20, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+            encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=40, decoder_start_token_id=END,
+            pad_token_id=PAD, eos_token_id=END, bos_token_id=END, forced_eos_token_id=END))
+    tokenizer = vocab.as_transformers()
+    tokenizer._tokenizer.post_processor = TemplateProcessing(single="$A [END]", special_tokens=[("[END]", END)])
+    network.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    return str(tmp_path)
+
+
+def test_a_foreign_language_model_writes_from_label_and_source_and_takes_no_words(folder):
+    paper = foreign(folder)
+    request = ask(NAME, label=told(NAME), source=sources(NAME)[0][0], guidance_scale=2.0)
+    trace = diffusion.generate(paper, request).run()
+    assert trace.ids.shape == (len(SEEDS), paper.length) and all((row == END).sum() == 1 for row in trace.ids)
+    assert "whose tokens are not this lab's words" in why_not(paper, Infill)
+    assert why_not(paper, Label) is None and why_not(model(NAME), Infill) is None
+    free = diffusion.generate(paper, request)
+    with pytest.raises(StudioError, match=r"no wish about a word can reach it"):
+        diffusion.generate(paper, request, Pinned(torch.ones(paper.length, len(paper.vocab), dtype=torch.bool))).run()
+    assert free is not None
+
+
+def test_a_foreign_language_model_is_trained_around_and_named_not_copied(folder, tmp_path):
+    paper = foreign(folder)
+    rows, label = text_rows(NAME), told(NAME).expand(5, -1)
+    paper.loss(rows, label, BatchRng(torch.Generator().manual_seed(0), 5), *sources(NAME)).mean().backward()
+    assert paper.network.inputs.weight.grad is not None
+    assert torch.isfinite(paper.bound(rows, label, BatchRng(torch.Generator().manual_seed(0), 5))).all()
+    assert not [name for name in paper.state_dict() if "language_model" in name]
+    paper.save_pretrained(tmp_path / "checkpoint")
+    again = diffusion.load(str(tmp_path / "checkpoint"))
+    assert again.config.language_model.name == folder
+    states = [each.noise(rows, 0.5, Rng(SEEDS)) for each in (paper, again)]
+    torch.testing.assert_close(states[0].x, states[1].x, rtol=0, atol=0.05)      # the autoencoder in bf16
+
+
+def test_a_language_model_that_is_none_is_refused_by_name(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StudioError, match="could not be opened as an encoder-decoder"):
+        foreign(str(tmp_path / "empty"))
