@@ -36,6 +36,8 @@ AREAS = (
          TENSORS | {"transformers"}),
     Area("the choice among candidates", ("diffusion/selection.py",), LAYERS, in_functions=frozenset({"sacrebleu"})),
     Area("a paper", ("diffusion/*.py",), LAYERS),
+    Area("controllers/linguistics/parser", ("controllers/linguistics/parser.py",), ("diffusion.core", "controllers"),
+         in_functions=LINGUISTICS | {"transformers"}),          # mends what benepar takes from it
     Area("controllers/linguistics", ("controllers/linguistics/*",), ("diffusion.core", "controllers"),
          in_functions=LINGUISTICS),
     Area("controllers", ("controllers/*",), ("diffusion.core", "controllers")),
