@@ -10,7 +10,7 @@ score entropy of an absorbing graph then is cross-entropy / t, whose normalisati
 As in the paper: both graphs, log-linear and geometric noise, score entropy as the training loss, time as sigma_bar's monotone
 image, samplers euler and analytic with a final denoising step, prompts at any position.
 Different here: the belief parametrisation (exact for both graphs); words that no text can hold, given the committed ones, are
-ruled out (nothing but PAD follows END); categorical draws in float64; low-discrepancy times; labels with guidance.
+ruled out (nothing but PAD follows END); a temperature leaves the text's length alone; categorical draws in float64; low-discrepancy times; labels with guidance.
 
 Source: Lou, Meng, Ermon (2024), arXiv 2310.16834. Belief form: Ou et al. (2024), arXiv 2406.03736; Sahoo et al. (2024), arXiv
 2406.07524. Float64 draws and first hitting: Zheng et al. (2024), arXiv 2409.02908.
@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusion.core.beliefs import guide, most_likely_text
+from diffusion.core.beliefs import guide, most_likely_text, with_temperature
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiscreteModel
@@ -108,7 +108,7 @@ class SEDD(DiscreteModel):
         if both:
             logits = guide(logits[:len(state)], logits[len(state):], request)
         if self.sharpness(request) != 1:
-            logits = logits / self.sharpness(request)
+            logits = with_temperature(logits, self.sharpness(request))
         logits = self.known(logits, state)
         return Prediction(logits, state, 2 if both else 1, logits.softmax(-1))
 

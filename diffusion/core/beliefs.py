@@ -43,6 +43,18 @@ def guide(conditional: Tensor, free: Tensor, request: Request) -> Tensor:
     return conditional + ((scale - 1) * (conditional - free)).clamp(-limit, limit)
 
 
+def with_temperature(logits: Tensor, temperature: float) -> Tensor:
+    """Beliefs (B, L, V) with the choice among words sharpened or flattened; END, PAD and any word keep their chances.
+
+    Where positions are decided one by one, a sharper END or PAD would shorten the text: what is likelier than not at a place
+    would become certain there.
+    """
+    words = logits[..., END + 1:]
+    scaled = words / temperature
+    shift = words.logsumexp(-1, keepdim=True) - scaled.logsumexp(-1, keepdim=True)
+    return torch.cat([logits[..., : END + 1], scaled + shift], -1)
+
+
 def pressure(free: Tensor, steered: Tensor) -> Tensor:
     """How far steering moved the belief at each position: KL(steered || free) in nats, (B, L, V) twice -> (B, L)."""
     if steered is free:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion.core.beliefs import guide, most_likely_text, pressure
+from diffusion.core.beliefs import guide, most_likely_text, pressure, with_temperature
 from diffusion.core.types import Request, entropy
 from diffusion.core.vocab import END, PAD, UNK
 
@@ -108,3 +108,11 @@ def test_guidance_above_one_pushes_no_logit_further_than_its_limit():
     torch.testing.assert_close(pushed, torch.tensor([[[5.0, 0.0, -1.5]]]))
     assert torch.equal(guide(conditional, free, Request(guidance_scale=0.0)), free)
     assert torch.equal(guide(conditional, free, Request(guidance_scale=1.0)), conditional)
+
+
+def test_a_temperature_sharpens_the_choice_among_words_and_leaves_their_share_alone():
+    logits = torch.randn(3, 4, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before, after = logits.softmax(-1), with_temperature(logits, 0.5).softmax(-1)
+    torch.testing.assert_close(after[..., :2], before[..., :2])                          # PAD and END
+    squared = before[..., 2:].square()
+    torch.testing.assert_close(after[..., 2:] / after[..., 2:].sum(-1, keepdim=True), squared / squared.sum(-1, keepdim=True))
