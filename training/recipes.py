@@ -58,7 +58,7 @@ RECIPES: dict[str, Recipe] = {
     "sedd-e2e": Recipe("sedd", sedd.Config(_E2E), steps=40_000, batch=256, lr=1e-3, ema=0.9999, short=32),
     "ld4lg-language-model-e2e-small": Recipe("ld4lg-language-model", latent.LanguageModelRun(), steps=2_500, short=32,
                                              ema=0.999),
-    "ld4lg-autoencoder-e2e-small": Recipe("ld4lg-autoencoder", latent.AutoencoderRun(), steps=2_400, batch=48, short=40,
+    "ld4lg-autoencoder-e2e-small": Recipe("ld4lg-autoencoder", latent.AutoencoderRun(), steps=6_000, batch=48, short=40,
                                           ema=0.998, warmup=200),
     "ld4lg-e2e-small": Recipe("ld4lg", ld4lg.Config(_SMALL), steps=5_500, lr=1.5e-3, short=None, ema=0.999),
     "rdlm-e2e-small": Recipe("rdlm", rdlm.Config(_SMALL), steps=12_000, short=32),
