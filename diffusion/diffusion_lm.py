@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.core import schedules
-from diffusion.core.beliefs import guide
 from diffusion.core.embedded import EmbeddingModel, cross_entropy
 from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
@@ -131,7 +130,7 @@ class DiffusionLM(EmbeddingModel):
     def predict(self, state: Gaussian, t: float, request: Request) -> Prediction:
         """The belief at time t, guided by the label where the request asks for it."""
         label, scale = self.label_batch(request), request.guidance_scale
-        batch, table = len(label), self.table()
+        table = self.table()
         free = torch.zeros_like(label)
         both = scale not in (0, 1) and bool((label != 0).any())
         if both:
@@ -140,17 +139,8 @@ class DiffusionLM(EmbeddingModel):
             label = free
         x, x0_hat = (state.x.repeat(2, 1, 1), state.x0_hat.repeat(2, 1, 1)) if both else (state.x, state.x0_hat)
         time = torch.full((1,), t, device=x.device)      # one for all rows: the same bits alone or in a batch
-        logits, x0_hat = self.believe(x, x0_hat, time, label, table)
-        conditional = logits[:batch]
-        guided = guide(conditional, logits[batch:], request) if both else logits
-        spoken = guided if self.sharpness(request) == 1 else guided / self.sharpness(request)
-        spoken = spoken + self.ruled_out[: spoken.shape[1]]
-        probs = spoken.softmax(-1)
-        if x0_hat is None:
-            native = probs @ table
-        else:                                            # the mean moves as guidance and ruled-out words moved the belief
-            native = self._inside(x0_hat[:batch], table) + (probs - conditional.softmax(-1)) @ table
-        return Prediction(spoken, native, 2 if both else 1, probs)
+        logits, own = self.believe(x, x0_hat, time, label, table)
+        return self.guided(logits, own if own is None else self._inside(own, table), request, len(state.x))
 
     # ---- the process
 

@@ -30,7 +30,6 @@ from torch import Tensor, nn
 
 from diffusion.core import schedules, source
 from diffusion.core.adaptive import PositionSchedule
-from diffusion.core.beliefs import guide
 from diffusion.core.embedded import EmbeddingModel, cross_entropy
 from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
@@ -182,20 +181,11 @@ class SeqDiffuSeq(EmbeddingModel):
     def predict(self, state: Gaussian, t: float, request: Request) -> Prediction:
         """The belief at time t, guided by label and source where the request asks for it."""
         condition, both = self.condition(request)
-        batch, table = len(state.x), self.table()
+        table = self.table()
         x, x0_hat = (state.x.repeat(2, 1, 1), state.x0_hat.repeat(2, 1, 1)) if both else (state.x, state.x0_hat)
         time = torch.full((1,), t, device=x.device)      # one for all rows: the same bits alone or in a batch
-        logits, x0_hat = self.believe(x, x0_hat, time, condition, table)
-        conditional = logits[:batch]
-        guided = guide(conditional, logits[batch:], request) if both else logits
-        spoken = guided if self.sharpness(request) == 1 else guided / self.sharpness(request)
-        spoken = spoken + self.ruled_out[: spoken.shape[1]]
-        probs = spoken.softmax(-1)
-        if x0_hat is None:
-            native = probs @ table
-        else:                                            # the mean moves as guidance and ruled-out words moved the belief
-            native = x0_hat[:batch] + (probs - conditional.softmax(-1)) @ table
-        return Prediction(spoken, native, 2 if both else 1, probs)
+        logits, own = self.believe(x, x0_hat, time, condition, table)
+        return self.guided(logits, own, request, len(state.x))
 
     # ---- the process
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusion.core.beliefs import most_likely_text
+from diffusion.core.beliefs import guide, most_likely_text
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import GaussianModel
-from diffusion.core.types import Gaussian, Prediction
+from diffusion.core.types import Gaussian, Prediction, Request
 from diffusion.core.vocab import PAD, Vocabulary
 
 
@@ -25,6 +25,7 @@ class EmbeddingModel(GaussianModel):
 
     embedding: nn.Embedding
     bias: nn.Parameter
+    ruled_out: Tensor        # (L, V) -inf for words that no text holds there, 0 elsewhere
 
     def __init__(self, config: Any, vocab: Vocabulary, labels: LabelSet) -> None:
         super().__init__(config, vocab, labels)
@@ -42,6 +43,20 @@ class EmbeddingModel(GaussianModel):
         if known is None or known[0] != key:
             known = self._table = (key, _of_norm(weight, scale))
         return known[1]
+
+    def guided(self, logits: Tensor, own: Tensor | None, request: Request, batch: int) -> Prediction:
+        """The prediction for `batch` rows from what the network said: logits (B, L, V), followed by the free ones (B, L, V)
+        where guidance needs both, and its own x0_hat for as many rows where the read-out is by rounding."""
+        both, conditional, table = len(logits) > batch, logits[:batch], self.table()
+        guided = guide(conditional, logits[batch:], request) if both else logits
+        spoken = guided if self.sharpness(request) == 1 else guided / self.sharpness(request)
+        spoken = spoken + self.ruled_out[: spoken.shape[1]]
+        probs = spoken.softmax(-1)
+        if own is None:
+            native = probs @ table
+        else:                                            # the mean moves as guidance and ruled-out words moved the belief
+            native = own[:batch] + (probs - conditional.softmax(-1)) @ table
+        return Prediction(spoken, native, 2 if both else 1, probs)
 
     def absorb(self, prediction: Prediction, wanted: Tensor) -> Prediction:
         """x0_hat moves by the change of the expected embedding, x0_hat += (p' - p) E; it *is* p' E if read as a belief."""

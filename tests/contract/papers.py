@@ -58,3 +58,25 @@ def believe(name: str, **options: Any) -> Prediction:
     """The belief about such a state."""
     with torch.no_grad():
         return model(name).predict(halfway(name), 0.6, ask(name, **options))
+
+
+class Wish:
+    """A strategy that asks for one and the same change of every belief."""
+
+    def __init__(self, wanted: Tensor) -> None:
+        self.wanted = wanted
+
+    def request(self, request):
+        return request
+
+    def begin(self, model, request):
+        return None
+
+    def before(self, model, state, prediction, t, s, rng):
+        return model.absorb(prediction, self.wanted.expand_as(prediction.logits))
+
+    def after(self, model, previous, transition, t, s, rng):
+        return transition.state
+
+    def satisfaction(self, steered):
+        return {}

@@ -17,35 +17,13 @@ from diffusion.core.model import DiffusionModel, GaussianModel
 from diffusion.core.rng import Rng
 from diffusion.core.types import Request
 from diffusion.core.vocab import END, PAD, UNK
-from tests.contract.papers import PAIRS, SEEDS, ask, believe, halfway, model, told
+from tests.contract.papers import PAIRS, SEEDS, Wish, ask, believe, halfway, model, told
 from tests.tiny import AS_IN_THE_PAPER, NAMES, kind_of, tiny_model
 
 
 def write(paper: DiffusionModel, request: Request, strategy: Any = None) -> Tensor:
     """Finished texts (B, L)."""
     return torch.from_numpy(diffusion.generate(paper, request, strategy).run().ids.astype("int64"))
-
-
-class Wish:
-    """A strategy that asks for one and the same change of every belief."""
-
-    def __init__(self, wanted: Tensor) -> None:
-        self.wanted = wanted
-
-    def request(self, request):
-        return request
-
-    def begin(self, model, request):
-        return None
-
-    def before(self, model, state, prediction, t, s, rng):
-        return model.absorb(prediction, self.wanted.expand_as(prediction.logits))
-
-    def after(self, model, previous, transition, t, s, rng):
-        return transition.state
-
-    def satisfaction(self, steered):
-        return {}
 
 
 # ---- facts

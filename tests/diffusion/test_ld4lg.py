@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
 import diffusion
 from controllers.base import why_not
@@ -15,7 +14,7 @@ from diffusion.core.errors import StudioError
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.vocab import END, PAD
 from diffusion.ld4lg import LD4LG, REACH
-from tests.contract.papers import SEEDS, ask, believe, model, sources, text_rows, told
+from tests.contract.papers import SEEDS, Wish, ask, believe, model, sources, text_rows, told
 from tests.tiny import shrunk, tiny_model
 
 NAME = "ld4lg"
@@ -99,28 +98,6 @@ def test_no_wish_moves_the_latents_further_than_its_reach():
     assert (moved <= reach * 1.0001).all() and (moved > 0.9 * reach).any()
 
 
-class Pinned:
-    """A strategy that rules words out at every step."""
-
-    def __init__(self, allowed: Tensor) -> None:
-        self.wanted = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
-
-    def request(self, request):
-        return request
-
-    def begin(self, model, request):
-        return None
-
-    def before(self, model, state, prediction, t, s, rng):
-        return model.absorb(prediction, self.wanted.expand_as(prediction.logits))
-
-    def after(self, model, previous, transition, t, s, rng):
-        return transition.state
-
-    def satisfaction(self, steered):
-        return {}
-
-
 @pytest.mark.parametrize("words", [1, 5, 9])
 def test_the_decoder_writes_no_word_that_the_last_belief_rules_out(words):
     paper = model(NAME)
@@ -128,7 +105,8 @@ def test_the_decoder_writes_no_word_that_the_last_belief_rules_out(words):
     allowed[:words, 4::2] = True
     allowed[0], allowed[words, END], allowed[words + 1:, PAD] = False, True, True
     allowed[0, 7] = True
-    rows = torch.from_numpy(diffusion.generate(paper, ask(NAME), Pinned(allowed)).run().ids.astype("int64"))
+    wish = Wish(torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf))
+    rows = torch.from_numpy(diffusion.generate(paper, ask(NAME), wish).run().ids.astype("int64"))
     assert allowed.expand(len(rows), -1, -1).gather(-1, rows[..., None]).all()
 
 
@@ -187,7 +165,7 @@ def test_a_foreign_language_model_writes_from_label_and_source_and_takes_no_word
     assert why_not(paper, Label) is None and why_not(model(NAME), Infill) is None
     free = diffusion.generate(paper, request)
     with pytest.raises(StudioError, match=r"no wish about a word can reach it"):
-        diffusion.generate(paper, request, Pinned(torch.ones(paper.length, len(paper.vocab), dtype=torch.bool))).run()
+        diffusion.generate(paper, request, Wish(torch.zeros(paper.length, len(paper.vocab)))).run()
     assert free is not None
 
 

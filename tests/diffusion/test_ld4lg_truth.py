@@ -19,6 +19,7 @@ from diffusion.nn.autoencoder import unit
 from diffusion.samplers.ancestral import Ancestral
 from diffusion.samplers.ddim import DDIM
 from diffusion.samplers.dpm_solver import DPMSolver
+from tests.diffusion.test_oracle import SwappedTimes, WrongCoefficient
 from tests.tiny import SIZES, shrunk
 
 DRAWS, STEPS, LIMIT = 4_000, 512, 0.05
@@ -125,16 +126,6 @@ def test_samples_come_closer_to_the_corpus_as_steps_double(kind):
     assert distances == sorted(distances, reverse=True) and distances[-1] < distances[0] / 2, distances
 
 
-class WrongCoefficient(Ancestral):
-    """Weighs the prediction with alpha_bar where the posterior has its square root."""
-
-    def advance(self, model, state, prediction, t, s, rng, memory):
-        transition, _ = super().advance(model, state, prediction, t, s, rng, memory)
-        alpha_t, alpha_s = model.signal(t), model.signal(s)
-        right = alpha_s.sqrt() * (1 - alpha_t / alpha_s) / (1 - alpha_t) * prediction.native
-        return Transition(Gaussian(transition.state.x - right + alpha_s.sqrt() * right, prediction.native)), None
-
-
 class NoiseAtTheEnd(Ancestral):
     """Adds noise of the size of the last steps after the last one."""
 
@@ -144,13 +135,6 @@ class NoiseAtTheEnd(Ancestral):
             return transition, None
         noise = (1 - model.signal(40 * t)).sqrt() * rng.normal(*state.x.shape[1:])
         return Transition(Gaussian(transition.state.x + noise, prediction.native)), None
-
-
-class SwappedTimes(DDIM):
-    """Takes t for s and s for t; kept away from 0, so that there is no division by zero."""
-
-    def advance(self, model, state, prediction, t, s, rng, memory):
-        return super().advance(model, state, prediction, max(s, 1e-3), t, rng, memory)
 
 
 @pytest.mark.parametrize("faulty", [WrongCoefficient, NoiseAtTheEnd, SwappedTimes])
