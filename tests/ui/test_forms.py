@@ -12,6 +12,7 @@ from ui import tab_generate
 from ui.forms import SLOTS, Form
 from ui.options import OPTIONS
 from ui.order import Order
+from ui.page import Page
 from ui.studio import Studio
 
 ORDERS = (
@@ -129,7 +130,7 @@ def test_menus_of_a_paper_without_source_leave_the_source_alone_and_what_was_typ
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_read_an_option(studio, tmp_path, paper):
     with gr.Blocks():
-        tab = tab_generate.build(studio, tmp_path / "none.json")
+        tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
     *skipped, player = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
     assert "does not read" in json.loads(player)["sentence"]
     assert all(update == gr.skip() for update in skipped)
@@ -147,14 +148,14 @@ def test_nonsense_becomes_a_sentence_that_names_it(form, widget, value, named):
 
 def test_generate_is_the_only_named_endpoint(studio, tmp_path):
     with gr.Blocks() as blocks:
-        tab_generate.build(studio, tmp_path / "none.json")
+        tab_generate.build(Page(studio, tmp_path / "none.json"))
     public = [fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"]
     assert public == ["generate"]
 
 
 def test_a_program_gets_the_same_run_as_the_page(studio, tmp_path):
     with gr.Blocks():
-        tab = tab_generate.build(studio, tmp_path / "none.json")
+        tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
     order = Order(paper="oracle", samples=2, steps=8, seed=3, controls=("length=6-9",))
     *_, last = tab.generate("oracle", steps=8, samples=2, seed=3, controls=["length=6-9"])
     *_, (shown_last, _) = tab.run(*shown(tab.form, order))
@@ -164,7 +165,7 @@ def test_a_program_gets_the_same_run_as_the_page(studio, tmp_path):
 
 def test_every_example_can_be_read_back_from_its_link(studio, tmp_path):
     with gr.Blocks():
-        tab = tab_generate.build(studio, tmp_path / "none.json")
+        tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
     assert len(tab.examples) >= 6
     for _, order in tab.examples:
         assert Order.from_query(order.to_query()) == order
