@@ -60,6 +60,10 @@ class Controller(ABC):
         has_strength: it wishes in nats, so that a strength can be given.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
+        editor: how a target is edited: "text", "slots" (a menu for each name of `choices`), or "tree" (text, drawn as it is typed).
+        free_words: beside its slots it takes words, ``word:cheap``.
+        palette: pieces that a target is made of, with what each means, to be put in by a press.
+        reads_sentences: `of_sentence` gives a target.
     """
 
     slug: ClassVar[str]
@@ -68,6 +72,10 @@ class Controller(ABC):
     has_strength: ClassVar[bool] = False
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
+    editor: ClassVar[str] = "text"
+    free_words: ClassVar[bool] = False
+    palette: ClassVar[tuple[tuple[str, str], ...]] = ()
+    reads_sentences: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -82,6 +90,15 @@ class Controller(ABC):
     def choices(cls, context: Context) -> dict[str, tuple[str, ...]]:
         """For targets of the form ``name:value,...``: the values of each name. Empty for targets of another form."""
         return {}
+
+    @classmethod
+    def of_sentence(cls, sentence: str, context: Context) -> str:
+        """The target that a sentence has, for kinds with `reads_sentences`: its tags, its tree, its number of words.
+
+        Raises:
+            StudioError: this kind takes no target from a sentence, or the sentence cannot be read.
+        """
+        raise StudioError(f"'{cls.slug}' takes no target from a sentence. Write the target, {cls.slug}={cls.example}.")
 
     @classmethod
     def lacks(cls, context: Context) -> str | None:

@@ -57,6 +57,7 @@ class Label(Controller):
     slug: ClassVar[str] = "label"
     title: ClassVar[str] = "Label"
     example: ClassVar[str] = "food:Italian,area:riverside"
+    editor: ClassVar[str] = "slots"
 
     def __post_init__(self) -> None:
         if not self.values or not self.ids:
