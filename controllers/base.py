@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -26,7 +26,7 @@ def knob(default: Any, low: float | None = None, high: float | None = None, unit
 
 def knobs(kind: type[Controller]) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a controller that were declared with `knob`, in order; the rest belongs to the machine."""
-    return tuple(field for field in dataclasses.fields(kind) if "about" in field.metadata)
+    return tuple(each for each in dataclasses.fields(kind) if "about" in each.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,19 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How far a finished text does what was asked: success in [0, 1], and a sentence about it."""
+    """How far a finished text does what was asked.
+
+    Attributes:
+        success: in [0, 1].
+        detail: a sentence about it.
+        parts: what a picture of it is drawn from, as JSON values, by its `kind`: "tags" (`wanted` and `found`, one a word), "tree"
+            (`wanted` and `found` in brackets), "spans" (`wanted` and `found` as [first, last, label], words from 1), "slots"
+            (`said` and `missed`). None where there is nothing to draw.
+    """
 
     success: float
     detail: str
+    parts: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 class Controller(ABC):

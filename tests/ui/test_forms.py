@@ -138,7 +138,8 @@ def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_r
 
 @pytest.mark.parametrize(("widget", "value", "named"), [
     ("steps", 0, "number of steps"), ("samples", None, "number of samples"), ("seed", -1, "seed"),
-    ("temperature", 0, "temperature"), ("guidance", float("nan"), "guidance scale"), ("controls", json.dumps(["infill=" + "x" * 3000]), "too long")])
+    ("temperature", 0, "temperature"), ("guidance", float("nan"), "guidance scale"),
+    ("controls", json.dumps(["infill=" + "x" * 3000]), "too long")])
 def test_nonsense_becomes_a_sentence_that_names_it(form, widget, value, named):
     values = shown(form, Order())
     values[form.inputs.index(getattr(form, widget))] = value
