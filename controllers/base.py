@@ -67,6 +67,8 @@ class Controller(ABC):
         slug, title: its names for the command line and for people.
         example: a target that can be tried at once, in the form of the command line.
         has_strength: it wishes in nats, so that a strength can be given.
+        unit_wish: `wish` is a direction whose largest entry is 1 and is multiplied by the strength; otherwise it is in nats
+            already, a log-likelihood, and is clipped at the strength.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
         editor: how a target is edited: "text", "slots" (a menu for each name of `choices`), or "tree" (text, drawn as it is typed).
@@ -79,6 +81,7 @@ class Controller(ABC):
     title: ClassVar[str]
     example: ClassVar[str]
     has_strength: ClassVar[bool] = False
+    unit_wish: ClassVar[bool] = True
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
     editor: ClassVar[str] = "text"
@@ -149,7 +152,8 @@ class Controller(ABC):
         return None
 
     def wish(self, logits: Tensor) -> Tensor | None:
-        """Wanted change of the logits (B, L, V) in nats, before it is scaled to the strength; None for none."""
+        """Wanted change of the logits (B, L, V), before the strength: a direction (`controllers.gradient.ascent` of
+        `log_prob`), or where `unit_wish` is false nats; None for none."""
         return None
 
     @abstractmethod
