@@ -71,7 +71,7 @@ class Absorb:
         for control in self.controls:
             wish = control.controller.wish(logits)
             if wish is not None:
-                wish = wish.clamp(-control.nats, control.nats)
+                wish = control.nats * wish if control.controller.unit_wish else wish.clamp(-control.nats, control.nats)
                 total = wish if total is None else total + wish
         return total
 
