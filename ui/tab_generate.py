@@ -75,7 +75,7 @@ class Generate:
     def _connect_run(self) -> None:
         # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
         shown = [*self.form.inputs, *self.form.shown, self.pending]
-        asked = [self.go.click, self.form.infill.submit, self.form.source.submit, self.pending.change]
+        asked = [self.go.click, self.form.source.submit, self.pending.change]
         self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
                           concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
         gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)

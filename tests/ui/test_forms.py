@@ -8,7 +8,7 @@ import pytest
 from diffusion import PAPERS, SAMPLERS
 from diffusion.core.errors import StudioError
 from tests.ui.conftest import READERS
-from ui import tab_generate
+from ui import cards, tab_generate
 from ui.forms import SLOTS, Form
 from ui.options import OPTIONS
 from ui.order import Order
@@ -37,7 +37,8 @@ def form(studio):
 
 def shown(form, order):
     """What the widgets hold after an order was filled in."""
-    return [value["value"] if isinstance(value, dict) else value for value in form.fill(order)[: len(form.inputs)]]
+    updates = form.fill(order)[: len(form.inputs)]
+    return [update["value"] if isinstance(update, dict) else getattr(update, "value", update) for update in updates]
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -77,7 +78,7 @@ def test_choosing_a_paper_brings_its_samplers_settings_and_captions(form, paper)
     first = SAMPLERS[kind.samplers[0]]
     assert now[form.steps] == gr.update(value=first.usual_steps, visible=first.heeds_steps)
     assert {name for name, slider in form.options.items() if now[slider]["visible"]} == set(first.options)
-    assert now[form.source]["visible"] == now[form.candidates]["visible"] == now[form.label]["open"] == kind.source
+    assert now[form.source]["visible"] == now[form.candidates]["visible"] == now[form.menus]["visible"] == kind.source
     assert now[form.preference]["visible"] == (not kind.hard)
     assert first.title in now[form.about]
     labels = [now[menu]["label"] for menu in form.slots if now[menu]["visible"]]
@@ -112,7 +113,6 @@ def test_menus_and_text_of_a_source_follow_each_other_and_the_text_is_what_count
     assert [menu["value"] for menu in form._read_source(paper, "a cheap place")[:2]] == ["", ""]
     values = shown(form, Order(paper=paper))
     values[form.inputs.index(form.source)] = text
-    values[form.inputs.index(form.slots[food])] = "Chinese"          # a menu that has not caught up
     order = form.read(values)
     assert (order.source, order.controls) == (text, ())
 
@@ -138,7 +138,8 @@ def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_r
 
 @pytest.mark.parametrize(("widget", "value", "named"), [
     ("steps", 0, "number of steps"), ("samples", None, "number of samples"), ("seed", -1, "seed"),
-    ("temperature", 0, "temperature"), ("guidance", float("nan"), "guidance scale"), ("infill", "x" * 3000, "too long")])
+    ("temperature", 0, "temperature"), ("guidance", float("nan"), "guidance scale"),
+    ("controls", json.dumps(["infill=" + "x" * 3000]), "too long")])
 def test_nonsense_becomes_a_sentence_that_names_it(form, widget, value, named):
     values = shown(form, Order())
     values[form.inputs.index(getattr(form, widget))] = value
@@ -169,3 +170,37 @@ def test_every_example_can_be_read_back_from_its_link(studio, tmp_path):
     assert len(tab.examples) >= 6
     for _, order in tab.examples:
         assert Order.from_query(order.to_query()) == order
+
+
+# ---- the panel of controls
+
+def test_the_panel_offers_every_kind_of_control_with_what_a_card_needs(form):
+    from controllers import CONTROLLERS
+
+    kinds = {kind["slug"]: kind for kind in form.studio.kinds("diffusion-lm")}
+    assert list(kinds) == list(CONTROLLERS)
+    assert kinds["label"]["form"] == "slots" and kinds["label"]["choices"]["area"] == ["centre", "riverside", "absent"]
+    assert all(kind["title"] and kind["caption"] and kind["example"] for kind in kinds.values())
+    assert all(("nats" in kinds[slug]) == kind.has_strength for slug, kind in CONTROLLERS.items())
+    assert json.loads(json.dumps(list(kinds.values()))) == list(kinds.values())
+
+
+@pytest.mark.parametrize(("controls", "named"), [
+    (["length=5", "length=6"], "contradict"), (["length=3", "infill=the a is near ___"], "contradict"),
+    (["infill=the xyzzy ___"], "xyzzy"), (["lenght=5"], "length"), (["label=food:Italian"], ""), ([], "")])
+def test_what_speaks_against_controls_is_said_before_the_run_and_without_loading_the_model(form, controls, named):
+    said, guidance = form._change_controls("diffusion-lm", json.dumps(controls))
+    assert (named in said["value"]) if named else not said["visible"]
+    assert guidance["visible"] == any(control.startswith("label") for control in controls)
+    assert not form.studio.is_loaded("diffusion-lm")
+
+
+@pytest.mark.parametrize("value", [None, "", "no json", "{}", "[1, null, \" \"]"])
+def test_a_panel_value_of_another_form_asks_for_nothing(value):
+    assert cards.controls_of(value) == ()
+
+
+def test_a_kind_that_takes_no_target_from_a_sentence_says_so(form):
+    assert "takes no target" in json.loads(form._read_sentence("infill", "the a is near", "diffusion-lm"))["sentence"]
+    assert "control" in json.loads(form._read_sentence("nonsense", "the a is near", "diffusion-lm"))["sentence"]
+    assert json.loads(form._read_sentence("length", "The food is near.", "diffusion-lm")) == {"target": "5"}
