@@ -6,6 +6,7 @@ for it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,10 +55,21 @@ class Studio:
         Raises:
             StudioError: there is no such paper.
         """
+        kind = self._paper(slug)
+        return facts.line(slug, self.digest(slug), kind.samplers[0])
+
+    def digest(self, slug: str) -> str:
+        """The hash of a checkpoint's weights as results name it, of a paper or of the judge; empty where there is none."""
         from diffusion.core.checkpoint import WEIGHTS
 
-        kind = self._paper(slug)
-        return facts.line(slug, facts.digest(self._folder(slug) / WEIGHTS), kind.samplers[0])
+        return facts.digest(self._folder(slug) / WEIGHTS)
+
+    def card(self, slug: str) -> dict[str, Any]:
+        """How a checkpoint came to be, of a paper or of the judge; empty where there is none."""
+        from diffusion.core.checkpoint import CARD
+
+        path = self._folder(slug) / CARD
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def labels(self, slug: str) -> dict[str, tuple[str, ...]]:
         """The slots of a paper's labels with their values, read without loading its weights.

@@ -21,7 +21,10 @@ class Tab(NamedTuple):
     module: str
 
 
-TABS = (Tab("generate", "Generate", "ui.tab_generate"),)
+TABS = (
+    Tab("generate", "Generate", "ui.tab_generate"),
+    Tab("models", "Papers and models", "ui.tab_models"),
+)
 
 
 def build(page: Page) -> dict[str, Any]:
