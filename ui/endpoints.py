@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import gradio as gr
 
@@ -31,7 +31,7 @@ class Endpoints:
                  "arxiv": LESSONS[paper.slug].arxiv if paper.slug in LESSONS else ""} for paper in self.studio.papers()]
 
     def controls(self, paper: str = Order.paper) -> list[dict]:
-        """Every kind of control for a paper, with its caption, an example target, and why it cannot steer this paper if it cannot."""
+        """Every kind of control for a paper: caption, an example of a target, and why it cannot steer this paper, if it cannot."""
         shown = ("slug", "title", "caption", "example", "lacks")
         return [{name: kind[name] for name in shown} for kind in told(lambda: self.studio.kinds(paper))]
 

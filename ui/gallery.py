@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ui.studio import Studio
 
 TRACES = Path(__file__).resolve().parent.parent / "assets" / "traces"
+STEPS = 24                       # of all but the opening run: enough to see words settle, few enough to be small
 PATH = "fp32"                    # the reference: the same text on every machine
 SOURCE = "name[The Vaults], eatType[pub], food[Italian], area[riverside]"
 CONTROLS = ("length=14-18", "label=food:Italian,area:riverside")
@@ -39,18 +40,18 @@ class Situation:
 def situations(studio: Studio) -> list[Situation]:
     """All that can be rendered with the checkpoints that are here, the page's opening run first."""
     here = {paper.slug: paper for paper in studio.papers() if paper.available}
-    steered = Order(samples=2, seed=5, guidance_scale=2.0, controls=CONTROLS, compute=PATH)
+    steered = Order(samples=2, seed=5, steps=STEPS, guidance_scale=2.0, controls=CONTROLS, compute=PATH)
     wanted = [
         Situation("opening", "A sentence with a blank", Order(samples=3, seed=5, compute=PATH, controls=(
             "infill=The Vaults is a ___ near Café Rouge .",))),
-        Situation("length", "Exactly twelve words", Order(samples=2, seed=7, controls=("length=12",), compute=PATH)),
-        Situation("label", "Told what to say", Order(samples=2, seed=5, guidance_scale=2.0, compute=PATH,
+        Situation("length", "Exactly twelve words", Order(samples=2, seed=7, steps=STEPS, controls=("length=12",), compute=PATH)),
+        Situation("label", "Told what to say", Order(samples=2, seed=9, steps=STEPS, guidance_scale=2.0, compute=PATH,
                                                      controls=("label=food:Italian,area:riverside",))),
         Situation("pair-steered", "A pair from one noise: steered", steered),
-        Situation("pair-free", "A pair from one noise: left alone", Order(samples=2, seed=5, compute=PATH)),
+        Situation("pair-free", "A pair from one noise: left alone", Order(samples=2, seed=5, steps=STEPS, compute=PATH)),
     ]
-    wanted += [Situation(f"free-{slug}", "Free", Order(paper=slug, samples=2, seed=3, steps=32, compute=PATH)) for slug in here]
-    wanted += [Situation(f"source-{slug}", "From a source", Order(paper=slug, samples=1, candidates=3, seed=4, steps=32,
+    wanted += [Situation(f"free-{slug}", "Free", Order(paper=slug, samples=2, seed=3, steps=STEPS, compute=PATH)) for slug in here]
+    wanted += [Situation(f"source-{slug}", "From a source", Order(paper=slug, samples=1, candidates=3, seed=4, steps=STEPS,
                                                                   source=SOURCE, compute=PATH))
                for slug, paper in here.items() if paper.source]
     return [situation for situation in wanted if situation.order.paper in here]

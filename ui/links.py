@@ -12,11 +12,13 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import quote, urlencode
 
 from ui.order import Order, brief, mistake, pairs
 
 TAB, TRACE = "tab", "trace"
+REFERENCE = "fp32"              # the speed path that gives the same text on every machine, up to its arithmetic
 KEYS = (*(field.name for field in dataclasses.fields(Order) if field.name != "controls"), "control", TAB, TRACE)
 
 
@@ -62,12 +64,35 @@ def read(query: str | Mapping[str, object], tabs: Sequence[str], traces: Sequenc
     return Link(Order.from_query(rest) if rest else None, found[TAB], found[TRACE])
 
 
+def tab_of(query: str, tabs: Sequence[str]) -> str:
+    """The tab that a query names, whatever else it asks for; empty where it names none that is known.
+
+    Raises:
+        StudioError: the query cannot be read.
+    """
+    return next((text for key, text in pairs(query) if key == TAB and text in tabs), "")
+
+
 def write(link: Link, base: str = "") -> str:
     """The address that asks for a link's content; without a base it is the query alone, with its question mark."""
     parts = [link.order.to_query() if link.order else "", *(f"{name}={quote(value)}" for name, value in (
         (TAB, link.tab), (TRACE, link.trace)) if value)]
     query = "&".join(part for part in parts if part)
     return f"{base}?{query}" if query else base
+
+
+def about_path(order: Order, own: str) -> str:
+    """A notice as HTML for a link made on another speed path than the one that this lab takes; empty where they are the same.
+
+    Args:
+        own: the path that the lab takes for the order's paper where an order names none.
+    """
+    if order.compute in ("", "auto", own):
+        return ""
+    offer = "" if order.compute == REFERENCE else (
+        f' <a href="{escape(write(Link(dataclasses.replace(order, compute=REFERENCE))))}">Run it on {REFERENCE}, the reference</a>')
+    return (f"This link was made on the speed path {escape(order.compute)}; the one in use here is {escape(own)}. The run takes "
+            f"the link's path, so that its text is the same; on another kind of processor a word may still differ.{offer}")
 
 
 def base_of(headers: Mapping[str, str] | None = None, environment: Mapping[str, str] = os.environ) -> str:

@@ -13,7 +13,7 @@ from ui.facts import RESULTS
 
 ASSETS = RESULTS.parent
 BARS = "What it has to reach"    # caption of the tables of bars in result files
-TRAINED = {"Taggers and parsers": ASSETS / "linguistics", "Trained controllers": ASSETS / "controllers"}    # with cards of their own
+TRAINED = {"Taggers and parsers": ASSETS / "linguistics", "Trained controllers": ASSETS / "controllers"}    # folders of cards
 ABLATIONS = "python -m training ablations --data FOLDER"
 _FACTS = {"recipe": "Recipe", "dataset": "Data", "rows": "Training texts", "held_out": "Held out for tuning", "steps": "Steps",
           "batch": "Texts a step", "minutes": "Minutes of training", "hardware": "On", "parameters": "Parameters",

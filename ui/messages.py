@@ -119,4 +119,4 @@ def page(studio: Studio, trace: Trace, style: str, script: str) -> str:
     """A run as one HTML file that needs no server."""
     info = trace.info
     still = tokens.frame_html(trace.frames[-1], info["words"], info["seeds"], info.get("pins", ()))
-    return tokens.page({**whole(studio, trace), "query": ""}, still, style, script)
+    return tokens.page({**whole(studio, trace), "query": "", "cite": {}}, still, style, script)

@@ -133,8 +133,8 @@ def judges(card: Mapping[str, Any], digest: str) -> str:
                      + facts_list([*measured.card_facts(card), ("Checkpoint", digest)])
                      + _scores(card) + curve(card)) if card else ""]
     matcher = "".join(measurement(found) for found in measured.of_kind("matcher"))
-    parts.append(section("The slot matcher", "<p>It says whether a text names a slot's value, by rules written before any model was "
-                         f"measured.</p>{matcher}") if matcher else "")
+    parts.append(section("The slot matcher", "<p>It says whether a text names a slot's value, by rules written before any model "
+                         f"was measured.</p>{matcher}") if matcher else "")
     for title, folder in measured.TRAINED.items():
         cards = measured.trained(folder)
         inner = "".join(trained_card(name, found) for name, found in cards)

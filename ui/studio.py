@@ -120,7 +120,7 @@ class Studio:
 
     def is_loaded(self, slug: str, compute: str = "") -> bool:
         """Whether a run of this paper would start without loading first."""
-        return (slug, compute or self.compute) in self._models
+        return self._key(slug, compute) in self._models
 
     def model(self, slug: str, compute: str = "") -> DiffusionModel:
         """The model of a paper, loaded if need be.
@@ -129,6 +129,14 @@ class Studio:
             StudioError: there is no such paper, its checkpoint is missing or damaged, or it lacks the speed path.
         """
         return self._loaded(slug, compute).model
+
+    def speed_path(self, slug: str) -> str:
+        """The speed path of orders that name none; the model is loaded for it.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        return self.model(slug).path.name
 
     # ---- runs
 
@@ -240,7 +248,12 @@ class Studio:
 
     def _loaded(self, slug: str, compute: str) -> Loaded:
         self._paper(slug)
-        return self._models.get((slug, compute or self.compute))
+        return self._models.get(self._key(slug, compute))
+
+    def _key(self, slug: str, compute: str) -> tuple[str, str]:
+        """Where a model is kept; one that runs on the path already serves, whether or not it was asked for by the path's name."""
+        used = self._models.peek((slug, self.compute))
+        return (slug, self.compute if used and used.model.path.name == compute else compute or self.compute)
 
     def _load(self, slug: str, compute: str) -> Loaded:
         import diffusion

@@ -8,8 +8,8 @@ import gradio as gr
 
 from ui import endpoints, gallery, messages, noise, paper_page, theme
 from ui.page import Page
-from ui.playground import playground
 from ui.player import pack
+from ui.playground import playground
 from ui.studio import Studio
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
