@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ui.studio import Studio
 
 TRACES = Path(__file__).resolve().parent.parent / "assets" / "traces"
-STEPS = 24                       # of all but the opening run: enough to see words settle, few enough to be small
+STEPS = 40                       # of all but the opening run: enough to see words settle, few enough to be small
 PATH = "fp32"                    # the reference: the same text on every machine
 SOURCE = "name[The Vaults], eatType[pub], food[Italian], area[riverside]"
 CONTROLS = ("length=14-18", "label=food:Italian,area:riverside")

@@ -11,10 +11,11 @@ from typing import Any
 
 from ui import measured
 from ui.catalogue import PaperInfo
-from ui.lessons import LESSONS, Lesson
+from ui.lessons import LESSONS
 from ui.measured import BARS, Measurement, Table, plain
 from ui.svg import Line, chart
 
+OPEN = ("quality, free", "likelihood", "matcher")          # unfolded from the start
 NOT_HERE = "There is no checkpoint of this paper here. To train it: <code>python -m training train</code>."
 
 
@@ -23,11 +24,8 @@ def lesson(paper: PaperInfo) -> str:
     told = LESSONS.get(paper.slug)
     if told is None:
         return paper.caption
-    return (f"{' '.join(told.idea)}\n\n**Noise is made**\n\n$${told.forward}$$\n\n**{_back(told)}**\n\n$${told.reverse}$$")
-
-
-def _back(told: Lesson) -> str:
-    return "Noise is taken away" if told.noise else "It is trained by"
+    first, second = ("Noise is made", "Noise is taken away") if told.noise else ("What it says of a text", "What it is trained by")
+    return f"{' '.join(told.idea)}\n\n**{first}**\n\n$${told.forward}$$\n\n**{second}**\n\n$${told.reverse}$$"
 
 
 def head(paper: PaperInfo) -> str:
@@ -40,27 +38,28 @@ def head(paper: PaperInfo) -> str:
             f'<p class="tdl-where">It {escape("; ".join(part for part in can if part))}.</p></div>')
 
 
-def sheet(paper: PaperInfo, card: Mapping[str, Any], digest: str) -> str:
-    """Everything below the idea: card, training curve, measurements, ablations.
+def training(paper: PaperInfo, card: Mapping[str, Any], digest: str) -> str:
+    """How the checkpoint came to be: its card and its training curve.
 
     Args:
         card: of the checkpoint; empty where there is none.
         digest: hash of its weights; empty where there are none.
     """
-    parts = []
     if card:
-        parts.append(section("How it was trained", facts_list([*measured.card_facts(card), ("Checkpoint", digest),
-                                                               ("Licence of code and weights", "Apache-2.0")]) + curve(card)))
-    elif paper.available:
-        parts.append(section("How it was trained", "<p>It was not: it has no weights.</p>"))
+        facts = facts_list([*measured.card_facts(card), ("Checkpoint", digest), ("Licence of code and weights", "Apache-2.0")])
+        inner = curve(card) + facts
     else:
-        parts.append(section("How it was trained", f"<p>{NOT_HERE}</p>"))
+        inner = "<p>It was not: it has no weights.</p>" if paper.available else f"<p>{NOT_HERE}</p>"
+    return f'<div class="tdl-sheet">{section("How it was trained", inner)}</div>'
+
+
+def numbers(paper: PaperInfo, digest: str) -> str:
+    """What was measured of a checkpoint, and what each part of the paper is good for."""
     found = measured.of_checkpoint(paper.slug, digest) if digest else []
-    parts.append(section("Measured", "".join(measurement(item) for item in found)
-                         or "<p>Nothing has been measured of this checkpoint: "
-                            f"<code>python -m training evaluate quality --paper {escape(paper.slug)} --data FOLDER</code></p>"))
-    parts.append(section("What each part is good for", ablations(paper.slug)))
-    return f'<div class="tdl-sheet">{"".join(parts)}</div>'
+    nothing = (f"<p>Nothing has been measured of it here: <code>python -m training evaluate quality --paper {escape(paper.slug)} "
+               f"--data FOLDER</code></p>")
+    return (f'<div class="tdl-sheet">{section("Measured", "".join(map(measurement, found)) or nothing)}'
+            f'{section("What each part is good for", ablations(paper.slug))}</div>')
 
 
 def section(title: str, inner: str) -> str:
@@ -92,7 +91,8 @@ def measurement(found: Measurement) -> str:
     tables = "".join(table_html(table) for table in found.tables if table.caption != BARS)
     reached = table_html(Table(BARS, bars[0].show, [row for table in bars for row in table.rows])) if bars else ""
     purpose = ", on rows held out to choose settings" if found.tuned else ""
-    return (f'<details class="tdl-measurement"{"" if found.tuned else " open"}><summary>{escape(found.what)}{purpose}</summary>'
+    shown = " open" if found.what in OPEN and not found.tuned else ""
+    return (f'<details class="tdl-measurement"{shown}><summary>{escape(found.what)}{purpose}</summary>'
             f"{tables}{reached}{origin(found)}</details>")
 
 

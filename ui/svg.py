@@ -38,17 +38,18 @@ def chart(lines: Sequence[Line], x_title: str, y_title: str, label: str) -> str:
         label: what is seen, in a sentence, for readers who do not see it.
     """
     points = [point for line in lines for point in line.points]
-    across, up = ticks(min(x for x, _ in points), max(x for x, _ in points)), ticks(0, max(y for _, y in points))
+    right, up = max(x for x, _ in points), ticks(0, max(y for _, y in points))
+    across = [x for x in ticks(min(x for x, _ in points), right) if x <= right]
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return (LEFT + (WIDTH - LEFT - RIGHT) * (x - across[0]) / (across[-1] - across[0]),
+        return (LEFT + (WIDTH - LEFT - RIGHT) * (x - across[0]) / (right - across[0] or 1),
                 HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (y - up[0]) / (up[-1] - up[0]))
 
     parts = [f'<line class="tdl-grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place(across[0], y)[1]:.1f}" '
              f'y2="{place(across[0], y)[1]:.1f}"/><text x="{LEFT - 5}" y="{place(across[0], y)[1] + 3.5:.1f}" '
              f'text-anchor="end">{number(y)}</text>' for y in up]
-    parts += [f'<text x="{place(x, up[0])[0]:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{number(x)}</text>'
-              for x in across]
+    parts += [f'<text x="{place(x, up[0])[0]:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="'
+              f'{"end" if x > 0.97 * right else "middle"}">{number(x)}</text>' for x in across]
     parts += [f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{html.escape(x_title)}</text>']
     for line in lines:
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (place(x, y) for x, y in line.points))

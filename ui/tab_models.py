@@ -38,17 +38,22 @@ class Models:
         first = next((slug for slug, paper in self.papers.items() if paper.available), next(iter(self.papers)))
         self.paper = gr.Radio(paper_page.choices(list(self.papers.values())), value=first, label="Paper", show_label=False,
                               container=False, elem_id="which-paper", elem_classes="tdl-choice")
-        title, lesson, sheet = self.open(first)
-        self.title = gr.HTML(title, apply_default_css=False)
-        self.lesson = gr.Markdown(lesson, latex_delimiters=LATEX, elem_id="lesson", elem_classes="tdl-lesson")
-        self.sheet = gr.HTML(sheet, apply_default_css=False, elem_id="sheet")
-        self.paper.change(self.open, [self.paper], [self.title, self.lesson, self.sheet], **PRIVATE)
+        title, lesson, training, numbers = self.open(first)
+        with gr.Row(elem_classes="tdl-columns"):
+            with gr.Column(scale=1, min_width=320):
+                self.title = gr.HTML(title, apply_default_css=False)
+                self.lesson = gr.Markdown(lesson, latex_delimiters=LATEX, elem_id="lesson", elem_classes="tdl-lesson")
+            with gr.Column(scale=1, min_width=320):
+                self.training = gr.HTML(training, apply_default_css=False, elem_id="training")
+        self.numbers = gr.HTML(numbers, apply_default_css=False, elem_id="numbers")
+        self.paper.change(self.open, [self.paper], [self.title, self.lesson, self.training, self.numbers], **PRIVATE)
 
-    def open(self, slug: str) -> tuple[str, str, str]:
-        """A paper's title, lesson and sheet."""
+    def open(self, slug: str) -> tuple[str, str, str, str]:
+        """A paper's title, its lesson, how it was trained, and what was measured."""
         paper = self.papers.get(slug) or next(iter(self.papers.values()))
+        digest = self.studio.digest(paper.slug)
         return (paper_page.head(paper), paper_page.lesson(paper),
-                paper_page.sheet(paper, self.studio.card(paper.slug), self.studio.digest(paper.slug)))
+                paper_page.training(paper, self.studio.card(paper.slug), digest), paper_page.numbers(paper, digest))
 
     def noise(self, text: str, seed: int) -> str:
         """A sentence under every paper's noise, as JSON text; `error` holds a sentence where it cannot be shown."""

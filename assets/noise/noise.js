@@ -12,6 +12,8 @@ class NoisePlayground {
   }
 
   build() {
+    make("p", "tdl-noise-intro", "Drag the time t: what does each paper's noise leave of a sentence, before any model has tried to " +
+      "read it? All papers see the same t, but not the same share of signal: that is what their schedules decide.", this.root);
     const form = make("form", "tdl-noise-form", "", this.root);
     const label = make("label", "tdl-noise-label", "Sentence", form);
     this.sentence = make("input", "tdl-noise-sentence", "", label);
