@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("training.evaluate_cli", "measure a checkpoint"),
     "ablations": ("training.ablations_cli", "measure what each part of a paper is good for"),
     "linguistics": ("training.linguistics_cli", "train and measure taggers and parsers"),
+    "gallery": ("training.gallery", "render the stored runs that the lab opens on"),
     "characters": ("training.characters_cli", "measure a model of characters beside n-grams"),
 }
 

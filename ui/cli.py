@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ui import VERSION
+from ui import VERSION, zerogpu
 from ui.catalogue import SamplerInfo
 from ui.gallery import TRACES, render
 from ui.options import OPTIONS
@@ -129,7 +129,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def studio_of(options: argparse.Namespace) -> Studio:
     """The studio that the options ask for."""
-    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints)
+    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints, zerogpu.decorator())
 
 
 def run(options: argparse.Namespace) -> int:

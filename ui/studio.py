@@ -18,6 +18,7 @@ from ui.order import Order, mistake
 from ui.requests import parse, pins, refuse, request_of, steps_of, strategy_of
 from ui.results import Result, judge, stored_results
 from ui.store import Loaded, ModelStore, Running, TraceStore, device_of
+from ui.zerogpu import Decorator, Worker
 
 if TYPE_CHECKING:
     from controllers.base import Context
@@ -34,13 +35,15 @@ class Studio:
         device: "auto", "cpu", "cuda" or "mps".
         compute: speed path of the orders that name none; "auto" is the fastest on this machine.
         checkpoints: folder that holds a checkpoint folder for each slug; None for those that are bundled.
+        gpu: a decorator like `spaces.GPU`, under which runs are sampled in another process; None to sample in this one.
     """
 
     def __init__(self, max_loaded: int = MAX_LOADED, device: str = "auto", compute: str = "auto",
-                 checkpoints: str | Path | None = None) -> None:
+                 checkpoints: str | Path | None = None, gpu: Decorator | None = None) -> None:
         self.device, self.compute, self.traces = device, compute, TraceStore()
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
         self._models = ModelStore(self._load, max_loaded)
+        self._worker = Worker(self._begin, gpu) if gpu is not None else None
         self._contexts: dict[str, Context] = {}
 
     # ---- what there is
@@ -151,6 +154,13 @@ class Studio:
         Raises:
             StudioError: the order is not possible, or its controls contradict each other.
         """
+        trace = self._begin(order)
+        if self._worker is not None:
+            trace.running = self._worker.run(order)
+        return trace
+
+    def _begin(self, order: Order) -> Trace:
+        """A run that this very process would sample."""
         import torch
 
         import diffusion

@@ -45,6 +45,7 @@ AREAS = (
          TENSORS | {"transformers", "accelerate", "tqdm"}, LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve"}),
     Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/player.py", "ui/theme.py",
                                 "ui/playground.py", "ui/endpoints.py"), ("ui",), frozenset({"gradio"})),
+    Area("ui/zerogpu", ("ui/zerogpu.py",), ("diffusion", "ui"), in_functions=frozenset({"spaces"}), except_project=GRADIO_SIDE),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
          frozenset({"umap"}), GRADIO_SIDE),
     Area("app.py", ("app.py",), ("ui",), frozenset({"spaces", "gradio"})),
