@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import gradio as gr
@@ -10,7 +11,7 @@ from ui import theme, tokens
 
 _START = """
 const box = element.querySelector('.tdl-noise');
-new NoisePlayground(box, {scale: props.colours, inks: props.inks, show: (text, seed) => server.show(text, seed),
+new NoisePlayground(box, {scale: props.colours, inks: props.inks, show: (text, seed) => server.show(JSON.stringify([text, seed])),
                           first: () => server.first('')});
 """
 
@@ -22,7 +23,8 @@ def playground(show_noise: Callable[[str, int], str], first_noise: Callable[[], 
         show_noise: the frames of a sentence and a seed as JSON text, see `ui.noise.shown`, or `error` with a sentence.
         first_noise: the same for the example that it opens on.
     """
-    def show(text: str, seed: int) -> str:
+    def show(asked: str) -> str:                         # the page hands a server function one argument only
+        text, seed = json.loads(asked)
         return show_noise(text, seed)
 
     def first(_: str) -> str:
