@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -26,7 +26,7 @@ def knob(default: Any, low: float | None = None, high: float | None = None, unit
 
 def knobs(kind: type[Controller]) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a controller that were declared with `knob`, in order; the rest belongs to the machine."""
-    return tuple(field for field in dataclasses.fields(kind) if "about" in field.metadata)
+    return tuple(each for each in dataclasses.fields(kind) if "about" in each.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,19 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How far a finished text does what was asked: success in [0, 1], and a sentence about it."""
+    """How far a finished text does what was asked.
+
+    Attributes:
+        success: in [0, 1].
+        detail: a sentence about it.
+        parts: what a picture of it is drawn from, as JSON values, by its `kind`: "tags" (`wanted` and `found`, one a word), "tree"
+            (`wanted` and `found` in brackets), "spans" (`wanted` and `found` as [first, last, label], words from 1), "slots"
+            (`said` and `missed`). None where there is nothing to draw.
+    """
 
     success: float
     detail: str
+    parts: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 class Controller(ABC):
@@ -62,6 +71,10 @@ class Controller(ABC):
             already, a log-likelihood, and is clipped at the strength.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
+        editor: how a target is edited: "text", "slots" (a menu for each name of `choices`), or "tree" (text, drawn as it is typed).
+        free_words: beside its slots it takes words, ``word:cheap``.
+        palette: pieces that a target is made of, with what each means, to be put in by a press.
+        reads_sentences: `of_sentence` gives a target.
     """
 
     slug: ClassVar[str]
@@ -71,6 +84,10 @@ class Controller(ABC):
     unit_wish: ClassVar[bool] = True
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
+    editor: ClassVar[str] = "text"
+    free_words: ClassVar[bool] = False
+    palette: ClassVar[tuple[tuple[str, str], ...]] = ()
+    reads_sentences: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -85,6 +102,15 @@ class Controller(ABC):
     def choices(cls, context: Context) -> dict[str, tuple[str, ...]]:
         """For targets of the form ``name:value,...``: the values of each name. Empty for targets of another form."""
         return {}
+
+    @classmethod
+    def of_sentence(cls, sentence: str, context: Context) -> str:
+        """The target that a sentence has, for kinds with `reads_sentences`: its tags, its tree, its number of words.
+
+        Raises:
+            StudioError: this kind takes no target from a sentence, or the sentence cannot be read.
+        """
+        raise StudioError(f"'{cls.slug}' takes no target from a sentence. Write the target, {cls.slug}={cls.example}.")
 
     @classmethod
     def lacks(cls, context: Context) -> str | None:

@@ -57,6 +57,7 @@ class Label(Controller):
     slug: ClassVar[str] = "label"
     title: ClassVar[str] = "Label"
     example: ClassVar[str] = "food:Italian,area:riverside"
+    editor: ClassVar[str] = "slots"
 
     def __post_init__(self) -> None:
         if not self.values or not self.ids:
@@ -129,7 +130,9 @@ class Label(Controller):
         unjudged = [f"{slot}:{value}" for slot, value in self.values if not _judged(slot, value)]
         success = 1 - len(missed) / len(judged) if judged else 0.0
         detail = f"missed {', '.join(missed)}" if missed else f"found {len(judged)} of {len(judged)}"
-        return Score(success, detail + (f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""))
+        said = [f"{slot}:{value}" for slot, value in judged if f"{slot}:{value}" not in missed]
+        return Score(success, detail + (f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""),
+                     {"kind": "slots", "said": said, "missed": missed})
 
 
 def _judged(slot: str, value: str) -> bool:
