@@ -67,6 +67,7 @@ class Controller(ABC):
         slug, title: its names for the command line and for people.
         example: a target that can be tried at once, in the form of the command line.
         has_strength: it wishes in nats, so that a strength can be given.
+        nats: its strength where none is given, tuned on held-out training rows.
         unit_wish: `wish` is a direction whose largest entry is 1 and is multiplied by the strength; otherwise it is in nats
             already, a log-likelihood, and is clipped at the strength.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
@@ -75,12 +76,14 @@ class Controller(ABC):
         free_words: beside its slots it takes words, ``word:cheap``.
         palette: pieces that a target is made of, with what each means, to be put in by a press.
         reads_sentences: `of_sentence` gives a target.
+        at: its targets hold an ``@`` themselves, ``PP@3-5``, so that only a second one marks a strength.
     """
 
     slug: ClassVar[str]
     title: ClassVar[str]
     example: ClassVar[str]
     has_strength: ClassVar[bool] = False
+    nats: ClassVar[float] = 4.0
     unit_wish: ClassVar[bool] = True
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
@@ -88,6 +91,7 @@ class Controller(ABC):
     free_words: ClassVar[bool] = False
     palette: ClassVar[tuple[tuple[str, str], ...]] = ()
     reads_sentences: ClassVar[bool] = False
+    at: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -156,6 +160,18 @@ class Controller(ABC):
         `log_prob`), or where `unit_wish` is false nats; None for none."""
         return None
 
+    def claims(self) -> Mapping[str, str]:
+        """What the text is to say of slots, each with one value or `absent`; two controllers may not differ about a slot."""
+        return {}
+
+    def impossible(self, allowed: Tensor) -> str | None:
+        """What of the wish has no place where only some words may stand, (L, V) or (B, L, V); None where all has one."""
+        return None
+
+    def contradicts(self, other: Controller) -> str | None:
+        """Why no text does what this and another controller want, as the end of a sentence; None where one may."""
+        return None
+
     @abstractmethod
     def log_prob(self, probs: Tensor) -> Tensor:
         """Log-probability that the wish holds under a belief (B, L, V) -> (B,), differentiable."""
@@ -163,6 +179,15 @@ class Controller(ABC):
     @abstractmethod
     def score(self, words: list[str]) -> Score:
         """Success of one finished text, judged by something that did not steer."""
+
+    def score_all(self, texts: Sequence[list[str]], analyser: str = "judge") -> list[Score]:
+        """The scores of many texts; faster together where an analyser reads them.
+
+        Args:
+            analyser: who judges, where an analyser does: "judge", or "labeller" for the protocol in which the analyser that made a
+                target also scores it.
+        """
+        return [self.score(words) for words in texts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,16 @@ def kinds(context: Context) -> list[dict[str, Any]]:
     this model; `choices` are the values of each slot, for targets of the form slot:value.
     """
     from controllers import CONTROLLERS
-    from controllers.base import MAX_NATS, Controlled
+    from controllers.base import MAX_NATS
     from ui.catalogue import caption
 
     found = []
     for slug, kind in CONTROLLERS.items():
         entry = {"slug": slug, "title": kind.title, "caption": caption(kind), "example": kind.example, "repeats": kind.repeats,
-                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": list(kind.palette), "words": kind.free_words,
-                 "lacks": kind.lacks(context) or "", "at": "@" in kind.example}
+                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": [list(pair) for pair in kind.palette], "words": kind.free_words,
+                 "lacks": kind.lacks(context) or "", "at": kind.at}
         if kind.has_strength:
-            entry |= {"nats": Controlled.nats, "most": MAX_NATS}
+            entry |= {"nats": kind.nats, "most": MAX_NATS}
         if kind.editor == "slots":
             entry["choices"] = {slot: list(values) for slot, values in kind.choices(context).items()}
         found.append(entry)
