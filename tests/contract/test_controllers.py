@@ -24,10 +24,12 @@ from tests.controllers.small import (
 
 ALL = sorted(CONTROLLERS)
 GOOD = {"length": "a cheap Italian pub .", "infill": "The Vaults is a pub near the riverside .",
-        "label": "a Italian pub by the riverside ."}
+        "label": "a Italian pub by the riverside .", "classifier": "Aromi serves Italian food .",
+        "pos": "The Vaults is a cheap pub .", "tree": "The Vaults is a cheap pub .", "span": "The pub serves Italian food ."}
 BAD = {"length": "a pub .",
        "infill": "Aromi is a pub near the riverside .",
-       "label": "a French pub in the city centre ."}
+       "label": "a French pub in the city centre .", "classifier": "Aromi serves French food .",
+       "pos": "by 5 Vaults it The near £", "tree": "by 5 it", "span": "a pub in"}
 
 
 def test_every_controller_has_an_example_here():
