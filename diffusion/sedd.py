@@ -38,7 +38,7 @@ from diffusion.core.vocab import END, PAD, Vocabulary
 from diffusion.nn.backbone import Backbone, BackboneConfig
 
 FLOOR = 1e-3             # earliest time of training and of the bound; below it hardly a word is replaced
-CERTAIN = 30.0           # nats by which a committed word leads every other in the belief
+CERTAIN = DiscreteModel.certain
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from ui import VERSION, zerogpu
 from ui.catalogue import SamplerInfo
 from ui.gallery import TRACES, render
-from ui.options import OPTIONS
+from ui.options import OPTIONS, STEERING
 from ui.order import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
 from ui.studio import MAX_LOADED, Result, Studio
 
@@ -45,7 +45,8 @@ _ABOUT_ORDER = {
     "source": "what the text is written from, for papers that read a source: 'name[Wildwood], food[French]', or plain words",
     "candidates": f"texts written for each sample, for papers that read a source; the one closest to the others is chosen. "
                   f"Candidate j of a sample has the sample's seed + j x {CANDIDATE_STRIDE}",
-    "strategy": "way of steering",
+    "strategy": "way of steering: absorb, or a paper's own, langevin or discrete",
+    **{name: f"{option.about}; {option.unit}, {option.low} to {option.high}" for name, option in STEERING.items()},
 }
 _SLUGS = ("paper", "sampler", "strategy")
 

@@ -95,7 +95,9 @@ class Generate:
     def generate(self, paper: str = Order.paper, sampler: str = "", steps: int = Order.steps, samples: int = Order.samples,  # noqa: PLR0913
                  seed: int = 0, guidance_scale: float = 1.0, temperature: float | None = Order.temperature,
                  clamp: float = Order.clamp, eta: float = Order.eta, mix: float = Order.mix, mix_share: float = Order.mix_share,
-                 revise: int = Order.revise, source: str = "", candidates: int = Order.candidates,
+                 revise: int = Order.revise, source: str = "", candidates: int = Order.candidates, strategy: str = Order.strategy,
+                 inner_steps: int = Order.inner_steps, fluency: float = Order.fluency, window_from: float = Order.window_from,
+                 window_until: float = Order.window_until, particles: int = Order.particles, rerank: int = Order.rerank,
                  controls: list[str] | None = None, compute: str = "") -> Iterator[str]:
         """Runs an order, as the command line does, for programs: yields messages as JSON text, at last the whole trace.
 
@@ -105,6 +107,8 @@ class Generate:
         values = {"paper": paper, "sampler": sampler, "steps": steps, "samples": samples, "seed": seed,
                   "guidance_scale": guidance_scale, "temperature": temperature, "clamp": clamp, "eta": eta, "mix": mix,
                   "mix_share": mix_share, "revise": revise, "source": source, "candidates": candidates,
+                  "strategy": strategy, "inner_steps": inner_steps, "fluency": fluency, "window_from": window_from,
+                  "window_until": window_until, "particles": particles, "rerank": rerank,
                   "controls": controls or [], "compute": compute}
         for _, message in messages.run(self.studio, lambda: Order.from_dict(values)):
             yield pack(message)

@@ -263,7 +263,7 @@ class TracePlayer {
     const {info} = this.run, last = this.run instanceof Recorded ? this.run.steps.at(-1) : null;
     const cost = last ? [`${last.nfe} network evaluations`, `${last.seconds.toFixed(2)} s`] : [];
     const [paper, path] = [info.title ?? info.paper, info.path && `path ${info.path}`];
-    return [paper, info.sampler, info.steps && `${info.steps} steps`, path, info.checkpoint && `checkpoint ${info.checkpoint}`,
+    return [paper, info.sampler, info.steps && `${info.steps} steps`, info.strategy && `steered by ${info.strategy}`, path, info.checkpoint && `checkpoint ${info.checkpoint}`,
       ...cost].filter(Boolean).join(" · ");
   }
 

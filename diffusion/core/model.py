@@ -249,9 +249,11 @@ class DiscreteModel(DiffusionModel):
     Attributes:
         mask: the id of the mask, behind those of the words; no state of replaced words holds it.
         noise_schedule: how many words have been masked or replaced by when.
+        certain: nats by which a committed word leads every other in a belief, before any steering.
     """
 
     space: ClassVar[Space] = Space.MASKED
+    certain: ClassVar[float] = 30.0
     mask: int
     noise_schedule: DiscreteNoise
 
