@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ui import VERSION, zerogpu
 from ui.catalogue import SamplerInfo
@@ -18,6 +18,9 @@ from ui.gallery import TRACES, render
 from ui.options import OPTIONS, STEERING
 from ui.order import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
 from ui.studio import MAX_LOADED, Result, Studio
+
+if TYPE_CHECKING:
+    from controllers.strategies.base import Steering
 
 FAILED = 2
 KEPT = "TEXT_DIFFUSION_MAX_LOADED"
@@ -242,8 +245,9 @@ def _prints(text: str) -> bool:
 
 
 def papers(studio: Studio, options: argparse.Namespace) -> None:
-    """Prints papers with their samplers, and controls with an example each."""
+    """Prints papers with their samplers, controls with an example each, and ways of steering."""
     from controllers import CONTROLLERS
+    from controllers.strategies import STRATEGIES
 
     print("Papers")
     for paper in studio.papers():
@@ -253,6 +257,9 @@ def papers(studio: Studio, options: argparse.Namespace) -> None:
     print("Controls")
     for slug, kind in CONTROLLERS.items():
         print(f"  {slug:14} {kind.title}; for example --control '{slug}={kind.example}'")
+    print("Ways of steering")
+    for kind in STRATEGIES.values():
+        print(f"  {with_options(kind)}: {kind.title}; for {', '.join(kind.papers) or 'every paper'}")
 
 
 def gallery(studio: Studio, options: argparse.Namespace) -> None:
@@ -267,7 +274,7 @@ def gallery(studio: Studio, options: argparse.Namespace) -> None:
         print(f"{path.name:32} {path.stat().st_size / 1000:7.1f} kB  {'written' if written else 'as it was'}", flush=True)
 
 
-def with_options(sampler: SamplerInfo) -> str:
-    """A sampler with the flags that it reads."""
-    flags = " ".join(f"--{name.replace('_', '-')}" for name in sampler.options)
-    return f"{sampler.slug} ({flags})" if flags else sampler.slug
+def with_options(kind: SamplerInfo | type[Steering]) -> str:
+    """A sampler or a way of steering with the flags that it reads."""
+    flags = " ".join(f"--{name.replace('_', '-')}" for name in kind.options)
+    return f"{kind.slug} ({flags})" if flags else kind.slug
