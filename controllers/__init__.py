@@ -9,8 +9,9 @@ from controllers.infill import Infill
 from controllers.label import Label
 from controllers.length import Length
 from controllers.parse import parse_all
+from controllers.semantic import Semantic
 
-CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label)}
+CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label, Semantic)}
 
 __all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -58,6 +58,8 @@ class Controller(ABC):
         slug, title: its names for the command line and for people.
         example: a target that can be tried at once, in the form of the command line.
         has_strength: it wishes in nats, so that a strength can be given.
+        nats: its strength where none is given, tuned on held-out training rows.
+        unit_wish: its wish is a direction of at most 1, to be multiplied by its strength; otherwise it is in nats already.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
     """
@@ -66,6 +68,8 @@ class Controller(ABC):
     title: ClassVar[str]
     example: ClassVar[str]
     has_strength: ClassVar[bool] = False
+    nats: ClassVar[float] = 4.0
+    unit_wish: ClassVar[bool] = True
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
 
@@ -123,7 +127,15 @@ class Controller(ABC):
         return None
 
     def wish(self, logits: Tensor) -> Tensor | None:
-        """Wanted change of the logits (B, L, V) in nats, before it is scaled to the strength; None for none."""
+        """Wanted change of the logits (B, L, V): a direction or nats, see `unit_wish`; None for none."""
+        return None
+
+    def claims(self) -> Mapping[str, str]:
+        """What the text is to say of slots, each with one value or `absent`; two controllers may not differ about a slot."""
+        return {}
+
+    def impossible(self, allowed: Tensor) -> str | None:
+        """What of the wish has no place where only some words may stand, (L, V) or (B, L, V); None where all has one."""
         return None
 
     @abstractmethod

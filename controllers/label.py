@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -113,6 +113,10 @@ class Label(Controller):
         """Asks for the values; other slots stay unknown."""
         return request.with_(label=torch.tensor(self.ids))
 
+    def claims(self) -> Mapping[str, str]:
+        """The values of the slots."""
+        return dict(self.values)
+
     def log_prob(self, probs: Tensor) -> Tensor:
         """A proxy for live curves, (B,): the sum over the slots of how likely the value's own words are to occur.
 
@@ -123,13 +127,23 @@ class Label(Controller):
 
     def score(self, words: list[str]) -> Score:
         """The share of the given slots that the frozen slot matcher finds in the text; the missed ones are named."""
-        text = " ".join(words)
-        judged = [(slot, value) for slot, value in self.values if _judged(slot, value)]
-        missed = [f"{slot}:{value}" for slot, value in judged if not _says(text, slot, value)]
-        unjudged = [f"{slot}:{value}" for slot, value in self.values if not _judged(slot, value)]
-        success = 1 - len(missed) / len(judged) if judged else 0.0
-        detail = f"missed {', '.join(missed)}" if missed else f"found {len(judged)} of {len(judged)}"
-        return Score(success, detail + (f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""))
+        found, missed, unjudged = judge_slots(self.values, words)
+        count = len(found) + len(missed)
+        detail = f"missed {', '.join(missed)}" if missed else f"found {count} of {count}"
+        detail += f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""
+        return Score(len(found) / count if count else 0.0, detail)
+
+
+def judge_slots(values: Iterable[tuple[str, str]], words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """What the frozen matcher finds in a text, misses, and cannot judge, each as ``slot:value``."""
+    text = " ".join(words)
+    found, missed, unjudged = [], [], []
+    for slot, value in values:
+        if not _judged(slot, value):
+            unjudged.append(f"{slot}:{value}")
+        else:
+            (found if _says(text, slot, value) else missed).append(f"{slot}:{value}")
+    return found, missed, unjudged
 
 
 def _judged(slot: str, value: str) -> bool:

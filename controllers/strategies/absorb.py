@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from controllers.base import Context, Controlled, names
-from controllers.combine import combine_masks, combine_requests
+from controllers.combine import combine_masks, combine_requests, refuse_impossible
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import Rng
 from diffusion.core.types import Prediction, Request, Transition
@@ -52,6 +52,7 @@ class Absorb:
             if mask is not None:
                 parts.append((str(control.controller), mask))
         mask = combine_masks(parts) if len(parts) > 1 else None
+        refuse_impossible([control.controller for control in self.controls], parts)
         self.free, self.ruled_out = None, None
         if mask is not None:
             self.ruled_out = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf).to(model.device)
@@ -71,7 +72,7 @@ class Absorb:
         for control in self.controls:
             wish = control.controller.wish(logits)
             if wish is not None:
-                wish = wish.clamp(-control.nats, control.nats)
+                wish = control.nats * wish if control.controller.unit_wish else wish.clamp(-control.nats, control.nats)
                 total = wish if total is None else total + wish
         return total
 
