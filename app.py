@@ -23,10 +23,11 @@ def build_app(studio: Studio) -> gr.Blocks:
     """The app's page, all tabs on one studio."""
     import gradio as gr
 
-    from ui import tab_generate
+    from ui import tabs
+    from ui.page import Page
 
     with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as blocks:
-        tab_generate.build(studio)
+        tabs.build(Page(studio))
     return blocks
 
 

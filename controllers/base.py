@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -26,7 +26,7 @@ def knob(default: Any, low: float | None = None, high: float | None = None, unit
 
 def knobs(kind: type[Controller]) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a controller that were declared with `knob`, in order; the rest belongs to the machine."""
-    return tuple(field for field in dataclasses.fields(kind) if "about" in field.metadata)
+    return tuple(each for each in dataclasses.fields(kind) if "about" in each.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,19 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How far a finished text does what was asked: success in [0, 1], and a sentence about it."""
+    """How far a finished text does what was asked.
+
+    Attributes:
+        success: in [0, 1].
+        detail: a sentence about it.
+        parts: what a picture of it is drawn from, as JSON values, by its `kind`: "tags" (`wanted` and `found`, one a word), "tree"
+            (`wanted` and `found` in brackets), "spans" (`wanted` and `found` as [first, last, label], words from 1), "slots"
+            (`said` and `missed`). None where there is nothing to draw.
+    """
 
     success: float
     detail: str
+    parts: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 class Controller(ABC):
@@ -59,9 +68,14 @@ class Controller(ABC):
         example: a target that can be tried at once, in the form of the command line.
         has_strength: it wishes in nats, so that a strength can be given.
         nats: its strength where none is given, tuned on held-out training rows.
-        unit_wish: its wish is a direction of at most 1, to be multiplied by its strength; otherwise it is in nats already.
+        unit_wish: `wish` is a direction whose largest entry is 1 and is multiplied by the strength; otherwise it is in nats
+            already, a log-likelihood, and is clipped at the strength.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
+        editor: how a target is edited: "text", "slots" (a menu for each name of `choices`), or "tree" (text, drawn as it is typed).
+        free_words: beside its slots it takes words, ``word:cheap``.
+        palette: pieces that a target is made of, with what each means, to be put in by a press.
+        reads_sentences: `of_sentence` gives a target.
     """
 
     slug: ClassVar[str]
@@ -72,6 +86,10 @@ class Controller(ABC):
     unit_wish: ClassVar[bool] = True
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
+    editor: ClassVar[str] = "text"
+    free_words: ClassVar[bool] = False
+    palette: ClassVar[tuple[tuple[str, str], ...]] = ()
+    reads_sentences: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -86,6 +104,15 @@ class Controller(ABC):
     def choices(cls, context: Context) -> dict[str, tuple[str, ...]]:
         """For targets of the form ``name:value,...``: the values of each name. Empty for targets of another form."""
         return {}
+
+    @classmethod
+    def of_sentence(cls, sentence: str, context: Context) -> str:
+        """The target that a sentence has, for kinds with `reads_sentences`: its tags, its tree, its number of words.
+
+        Raises:
+            StudioError: this kind takes no target from a sentence, or the sentence cannot be read.
+        """
+        raise StudioError(f"'{cls.slug}' takes no target from a sentence. Write the target, {cls.slug}={cls.example}.")
 
     @classmethod
     def lacks(cls, context: Context) -> str | None:
@@ -127,7 +154,8 @@ class Controller(ABC):
         return None
 
     def wish(self, logits: Tensor) -> Tensor | None:
-        """Wanted change of the logits (B, L, V): a direction or nats, see `unit_wish`; None for none."""
+        """Wanted change of the logits (B, L, V), before the strength: a direction (`controllers.gradient.ascent` of
+        `log_prob`), or where `unit_wish` is false nats; None for none."""
         return None
 
     def claims(self) -> Mapping[str, str]:

@@ -57,6 +57,7 @@ class Label(Controller):
     slug: ClassVar[str] = "label"
     title: ClassVar[str] = "Label"
     example: ClassVar[str] = "food:Italian,area:riverside"
+    editor: ClassVar[str] = "slots"
 
     def __post_init__(self) -> None:
         if not self.values or not self.ids:
@@ -131,7 +132,7 @@ class Label(Controller):
         count = len(found) + len(missed)
         detail = f"missed {', '.join(missed)}" if missed else f"found {count} of {count}"
         detail += f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""
-        return Score(len(found) / count if count else 0.0, detail)
+        return Score(len(found) / count if count else 0.0, detail, {"kind": "slots", "said": found, "missed": missed})
 
 
 def judge_slots(values: Iterable[tuple[str, str]], words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:

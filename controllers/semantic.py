@@ -39,7 +39,8 @@ class Semantic(Controller):
     title: ClassVar[str] = "Semantic content"
     example: ClassVar[str] = "food:Japanese,area:riverside"
     has_strength: ClassVar[bool] = True
-    unit_wish: ClassVar[bool] = True
+    editor: ClassVar[str] = "slots"
+    free_words: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.values or len(self.values) != len(self.ways):
@@ -136,7 +137,7 @@ class Semantic(Controller):
         literally = sum(said_literally(words, value) for _, value in self.values)
         detail += f"; {literally} of {len(self.values)} literally"
         detail += f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""
-        return Score(len(found) / count if count else 0.0, detail)
+        return Score(len(found) / count if count else 0.0, detail, {"kind": "slots", "said": found, "missed": missed})
 
 
 def said_literally(words: Sequence[str], value: str) -> bool:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffusion.core.labels import LabelSet
+    from diffusion.core.vocab import Vocabulary
 
 MEGABYTE = 2**20
 
@@ -68,6 +74,26 @@ def papers(folder_of: Callable[[str], Path]) -> list[PaperInfo]:
     return [PaperInfo(slug, kind.title, caption(kind), tuple(samplers[name] for name in kind.samplers), kind.hard, kind.source,
                       kind.weightless or folder_of(slug).is_dir(), kind.temperature, megabytes(folder_of(slug)))
             for slug, kind in PAPERS.items()]
+
+
+def words_labels_length(folder: Path) -> tuple[Vocabulary, LabelSet, int]:
+    """The words, labels and number of positions of a checkpoint, without its weights.
+
+    Raises:
+        StudioError: a file is missing or damaged.
+    """
+    from diffusion.core.checkpoint import CONFIG, LABELS, VOCAB
+    from diffusion.core.errors import StudioError
+    from diffusion.core.labels import LabelSet
+    from diffusion.core.vocab import Vocabulary
+
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["config"]
+        length = config.get("backbone", config)["length"]
+    except (OSError, ValueError, LookupError, AttributeError) as error:
+        raise StudioError(f"'{folder / CONFIG}' does not say how long a text is ({type(error).__name__}). "
+                          f"Take it from the checkpoint that the weights are of.") from error
+    return Vocabulary.load(folder / VOCAB), LabelSet.load(folder / LABELS), length
 
 
 def caption(kind: type) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ui import VERSION, catalogue, facts
+from ui import VERSION, catalogue, facts, wishes
 from ui.catalogue import PaperInfo
 from ui.order import Order, mistake
 from ui.requests import parse, pins, refuse, request_of, steps_of, strategy_of
@@ -19,6 +19,7 @@ from ui.results import Result, judge, stored_results
 from ui.store import Loaded, ModelStore, Running, TraceStore, device_of
 
 if TYPE_CHECKING:
+    from controllers.base import Context
     from diffusion import DiffusionModel, Trace
 
 MAX_LOADED = 8
@@ -39,6 +40,7 @@ class Studio:
         self.device, self.compute, self.traces = device, compute, TraceStore()
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
         self._models = ModelStore(self._load, max_loaded)
+        self._contexts: dict[str, Context] = {}
 
     # ---- what there is
 
@@ -69,6 +71,40 @@ class Studio:
         if self._paper(slug).weightless or self.is_loaded(slug):
             return dict(self.model(slug).labels.slots)
         return dict(LabelSet.load(self._existing(slug) / LABELS).slots)
+
+    def context(self, slug: str) -> Context:
+        """What controllers know of a paper's model: words, labels, positions; read without loading its weights.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        from controllers.base import Context
+
+        if self._paper(slug).weightless or self.is_loaded(slug):
+            return Context.of(self.model(slug))
+        if slug not in self._contexts:
+            self._contexts[slug] = Context(*catalogue.words_labels_length(self._existing(slug)))
+        return self._contexts[slug]
+
+    def kinds(self, slug: str) -> list[dict[str, Any]]:
+        """The kinds of controls for a paper, as the panel shows them; none where its checkpoint is missing."""
+        return wishes.kinds(self.context(slug)) if self._paper(slug).weightless or self._folder(slug).is_dir() else []
+
+    def objection(self, order: Order) -> str:
+        """What speaks against an order's controls, as a sentence, before it is run and without loading a model.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        return wishes.objection(order.controls, order.seeds, self.context(order.paper)) if order.controls else ""
+
+    def target_of(self, slug: str, sentence: str, paper: str) -> str:
+        """The target of a kind of control that a sentence has, for a paper's words.
+
+        Raises:
+            StudioError: there is no such paper or kind, or the sentence cannot be read.
+        """
+        return wishes.target_of(slug, sentence, self.context(paper))
 
     def is_loaded(self, slug: str, compute: str = "") -> bool:
         """Whether a run of this paper would start without loading first."""

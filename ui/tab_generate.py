@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,11 +13,10 @@ from gradio.context import Context
 from ui import messages, theme
 from ui.forms import Form
 from ui.order import Order
+from ui.page import Page
 from ui.player import pack, player
 from ui.studio import Studio
 
-TITLE = """<div class="tdl-title"><h1>Text Diffusion Lab</h1>
-<p>A diffusion model writes all words at once, out of noise. Watch it grow sure of them, and steer it.</p></div>"""
 MODEL_QUEUE = "model"            # one run at a time: every event that samples shares this queue
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUERY = "(query, count) => [window.location.search, count]"
@@ -38,21 +36,19 @@ FROM_SOURCE = ("From a source", {"seed": 4, "samples": 2, "candidates": 3,
 class Generate:
     """The tab: the form on the left, the player on the right; its methods are the handlers of its events."""
 
-    def __init__(self, studio: Studio, opening: Path) -> None:
-        self.studio = studio
-        self.stored, first = messages.opening(studio, opening)
-        gr.HTML(TITLE, elem_classes="tdl-head")
-        self.key, self.pending, self.open = gr.State(""), gr.State(0), gr.State(False)
+    def __init__(self, page: Page) -> None:
+        self.page, self.studio, self.key = page, page.studio, page.key
+        self.pending, self.open = gr.State(0), gr.State(False)
         self.query = gr.Textbox(visible=False, elem_id="query")
         with gr.Row(elem_classes="tdl-columns", equal_height=False):
             with gr.Column(scale=0, min_width=300, elem_classes="tdl-form"):
-                self.form = Form(studio)
+                self.form = Form(self.studio)
                 with gr.Row(elem_classes="tdl-go"):
                     self.go = gr.Button("Generate", variant="primary", elem_id="generate", min_width=120, scale=3)
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
                 self.examples = self._build_examples()
-                self.player = player(first, self.save_page)
+                self.player = player(self.page.first, self.save_page)
                 self._build_figures()
         self._connect_run()
         self._connect_figures()
@@ -79,7 +75,7 @@ class Generate:
     def _connect_run(self) -> None:
         # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
         shown = [*self.form.inputs, *self.form.shown, self.pending]
-        asked = [self.go.click, self.form.infill.submit, self.form.source.submit, self.pending.change]
+        asked = [self.go.click, self.form.source.submit, self.pending.change]
         self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
                           concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
         gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
@@ -140,11 +136,8 @@ class Generate:
 
     def save_page(self, key: str) -> str:
         """A run as one HTML file; empty where it is no longer kept."""
-        page, _ = messages.attempt(lambda: messages.page(self.studio, self._trace(key), theme.style(), theme.script()))
+        page, _ = messages.attempt(lambda: messages.page(self.studio, self.page.trace(key), theme.style(), theme.script()))
         return page or ""
-
-    def _trace(self, key: str) -> Any:
-        return self.studio.traces.get(key) if key or self.stored is None else self.stored
 
     # ---- figures
 
@@ -160,7 +153,7 @@ class Generate:
         """The figures of a run, where they can be seen and there is a run."""
         from ui import figures  # plotly takes a second to import; the page need not wait for it
 
-        trace, _ = messages.attempt(lambda: self._trace(key))
+        trace, _ = messages.attempt(lambda: self.page.trace(key))
         if not is_open or trace is None or not trace.frames:
             return [gr.skip()] * 3
         frames, seeds = list(trace.frames), trace.info["seeds"]
@@ -170,16 +163,12 @@ class Generate:
                 figures.curves(frames)]
 
 
-def build(studio: Studio, opening: Path = messages.OPENING) -> Generate:
-    """Builds the tab into the current Blocks.
-
-    Args:
-        opening: the stored run that the page opens on.
-    """
-    return Generate(studio, opening)
+def build(page: Page) -> Generate:
+    """Builds the tab into the current Blocks."""
+    return Generate(page)
 
 
 if __name__ == "__main__":
     with gr.Blocks() as demo:
-        build(Studio())
+        build(Page(Studio()))
     demo.queue().launch(ssr_mode=False, **theme.launch_options())

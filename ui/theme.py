@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-STYLE, PLAYER = ASSETS / "style.css", ASSETS / "player"
+STYLES, PLAYER = ASSETS / "style", ASSETS / "player"
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
@@ -39,13 +39,18 @@ def theme() -> gr.themes.Base:
 
 
 def style() -> str:
-    """The style sheet of the app and of the player."""
-    return STYLE.read_text(encoding="utf-8")
+    """The style sheets of the app and of the player, in the order of their names."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(STYLES.glob("*.css")))
 
 
-def script() -> str:
-    """The player's code: its parts in the order of their names."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(PLAYER.glob("*.js")))
+def script(folder: Path = PLAYER) -> str:
+    """The code of a component of the page, the player's unless told otherwise: its parts in the order of their names."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.js")))
+
+
+def parts(*names: str) -> str:
+    """Single files of the page's code, named below assets."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
 def launch_options() -> dict[str, Any]:

@@ -238,7 +238,7 @@ class TracePlayer {
     return {box, words, pads, chips: [], pins: new Map((info.pins?.[text] ?? []).map((place, index) => [place, names[index]]))};
   }
 
-  addVerdicts(box, {controls, pins = []}) {
+  addVerdicts(box, {controls, pins = [], tokens = []}) {
     const told = this.run.info.hard === false ? pins : pins.filter(pin => !pin.held);
     if (!controls.length && !told.length) return;
     const list = make("ul", "tdl-verdicts", "", box);
@@ -249,6 +249,7 @@ class TracePlayer {
       make("span", "tdl-detail", ` ${detail}`, item);
       item.title = `${control}=${target}`;
     }
+    for (const verdict of controls) if (verdict.parts) drawParts(box, verdict, tokens);
     for (const {position, word, held} of told) {
       const item = make("li", held ? "tdl-yes" : "tdl-no", "", list);
       make("b", "", held ? "✓" : "✗", item);

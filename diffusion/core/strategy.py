@@ -34,6 +34,17 @@ class Strategy(Protocol):
         """The state at s; Diffusion-LM's inner loop on x_s lives here."""
         ...
 
+    def survivors(self, prediction: Prediction) -> Tensor | None:
+        """Which rows (R,) go on in the places of the R rows, given the beliefs about them; None where all do.
+
+        Asked only where a request has several copies of each sample.
+        """
+        ...
+
+    def shown(self, text: Tensor | None) -> Tensor:
+        """The row (B,) that stands for each sample: the best so far, or of finished texts (R, L) the one that is kept."""
+        ...
+
     def satisfaction(self, steered: Tensor) -> dict[str, Tensor]:
         """Per controller, log-probability (B,) that its wish holds under the belief, before masks enforce it."""
         ...

@@ -40,11 +40,12 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 sys.path.insert(0, {root!r})
 from pathlib import Path
 import gradio as gr
-from ui import tab_generate, theme
+from ui import tabs, theme
+from ui.page import Page
 from ui.studio import Studio
 here = Path(__file__).parent
 with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as demo:
-    tab_generate.build(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json")
+    tabs.build(Page(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json"))
 demo.queue().launch(ssr_mode=False, **theme.launch_options())
 """
 failed = pytest.StashKey[bool]()

@@ -1,0 +1,35 @@
+"""The tabs of the lab, in order: one tab is one file with `build(page)`, and one row here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from ui.page import Page
+
+TITLE = """<div class="tdl-title"><h1>Text Diffusion Lab</h1>
+<p>A diffusion model writes all words at once, out of noise. Watch it grow sure of them, and steer it.</p></div>"""
+
+
+class Tab(NamedTuple):
+    """A tab: its id in addresses, its title, and the module whose `build(page)` fills it."""
+
+    slug: str
+    title: str
+    module: str
+
+
+TABS = (Tab("generate", "Generate", "ui.tab_generate"),)
+
+
+def build(page: Page) -> dict[str, Any]:
+    """Builds all tabs into the current Blocks and returns what each `build` returned, by slug."""
+    gr.HTML(TITLE, elem_classes="tdl-head")
+    built: dict[str, Any] = {}
+    with gr.Tabs(elem_id="tabs"):
+        for tab in TABS:
+            with gr.Tab(tab.title, id=tab.slug, elem_id=f"tab-{tab.slug}"):
+                built[tab.slug] = importlib.import_module(tab.module).build(page)
+    return built
