@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controllers.base import Context, Controlled, Controller
+from controllers.classifier import Classifier
 from controllers.infill import Infill
 from controllers.label import Label
 from controllers.length import Length
 from controllers.parse import parse_all
 from controllers.semantic import Semantic
 
-CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label, Semantic)}
+CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label, Semantic, Classifier)}
 
 __all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
 

@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from controllers import CONTROLLERS
+from controllers import CONTROLLERS, reader
 from controllers.base import Controller, knobs
 from diffusion import StudioError, generate
 from diffusion.core.vocab import PAD
+from tests.controllers.readers import save_readers
 from tests.controllers.small import (
     CONTEXT,
     EXAMPLES,
@@ -24,10 +25,21 @@ from tests.controllers.small import (
 
 ALL = sorted(CONTROLLERS)
 GOOD = {"length": "a cheap Italian pub .", "infill": "The Vaults is a pub near the riverside .",
-        "label": "a Italian pub by the riverside ."}
+        "label": "a Italian pub by the riverside .", "semantic": "a cheap Italian pub by the riverside .",
+        "classifier": "a Italian pub by the riverside ."}
 BAD = {"length": "a pub .",
        "infill": "Aromi is a pub near the riverside .",
-       "label": "a French pub in the city centre ."}
+       "label": "a French pub in the city centre .", "semantic": "a French pub in the city centre .",
+       "classifier": "a French pub in the city centre ."}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _trained(tmp_path_factory):
+    """Readers of the small world lie where controllers look for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "FOLDER", tmp_path_factory.mktemp("readers"))
+        save_readers(reader.FOLDER)
+        yield
 
 
 def test_every_controller_has_an_example_here():
@@ -114,7 +126,7 @@ def test_the_target_is_read_back_as_the_same_controller(slug):
 @pytest.mark.parametrize("slug", ALL)
 def test_what_the_model_does_not_know_is_refused_by_name(slug):
     with pytest.raises(StudioError, match="xyzzy"):
-        CONTROLLERS[slug].parse("xyzzy:plugh" if slug == "label" else "xyzzy", CONTEXT)
+        CONTROLLERS[slug].parse("xyzzy:plugh" if CONTROLLERS[slug].editor == "slots" else "xyzzy", CONTEXT)
 
 
 @pytest.mark.parametrize("paper", ["diffusion-lm", "ar"])

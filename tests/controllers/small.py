@@ -22,7 +22,8 @@ VOCAB = Vocabulary([*SPECIALS, *sorted({word for text in TEXTS for word in split
 LABELS = LabelSet({"area": ("city centre", "riverside"), "familyFriendly": ("no", "yes"), "food": ("French", "Italian"),
                    "name": ("Aromi", "The Vaults"), "near": ("Café Rouge",), "customer rating": ("5 out of 5", "low")})
 CONTEXT = Context(VOCAB, LABELS, LENGTH)
-EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside"}
+EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside",
+            "semantic": "food:Italian,area:riverside,word:cheap", "classifier": "food:Italian"}
 
 
 def control(text: str, context: Context = CONTEXT) -> Controller:
