@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("training.evaluate_cli", "measure a checkpoint"),
     "ablations": ("training.ablations_cli", "measure what each part of a paper is good for"),
     "linguistics": ("training.linguistics_cli", "train and measure taggers and parsers"),
+    "phrases": ("training.phrases_cli", "find the ways of saying each value, for content control"),
     "characters": ("training.characters_cli", "measure a model of characters beside n-grams"),
 }
 

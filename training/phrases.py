@@ -6,12 +6,14 @@ stands beside it. Per value, phrases are chosen greedily. The gain of a phrase i
 
     share of the value's rows that it newly covers - sum over the slot's other classes of the share of theirs that it newly covers
 
-(`absent` is a class). A chosen phrase is then made whole: it grows by a neighbouring word as long as most of its occurrences in
-the value's rows go with it, so that "5 out" becomes "5 out of 5".
+(`absent` is a class). Phrases of a value that is yes or no hold a word of its slot's name. A chosen phrase is then made whole:
+it grows by a neighbouring word as long as most of its occurrences in the value's rows go with it, so that "5 out" becomes
+"5 out of 5".
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ MOST = 10                # phrases of a value
 GAIN = 0.02              # least gain of a phrase
 FALSE = 0.25             # most false coverage of a phrase, over its true coverage
 WHOLE = 0.9              # share of the occurrences that must stay when a phrase grows
-_BORDERS = frozenset(".,;:!?()")     # where a phrase stops growing
+_BORDERS = frozenset(".,;:!?()")     # no phrase goes beyond these
+_ANSWERS = frozenset({"yes", "no"})
 Phrase = tuple[str, ...]
 Array = np.ndarray[Any, Any]
 
@@ -78,8 +81,8 @@ class Rows:
     def told(self) -> Array:
         """For each phrase the value (its column) that it tells most about, (phrases,)."""
         joint = np.stack([self.says[rows].sum(0) for rows in self.where]).astype(float)       # (phrases, values)
-        phrase, value, rows = joint.sum(1) * 0 + [len(where) for where in self.where], self.says.sum(0), len(self.words)
-        return _information(joint, phrase[:, None], value[None].astype(float), rows).argmax(1)
+        phrase = np.array([len(rows) for rows in self.where], float)
+        return _information(joint, phrase[:, None], self.says.sum(0)[None].astype(float), len(self.words)).argmax(1)
 
 
 def _phrases(words: Phrase) -> set[Phrase]:
@@ -120,7 +123,8 @@ def _chosen(rows: Rows, column: int, candidates: Array) -> Iterator[Found]:
     """Phrases for one value, chosen greedily."""
     mine, weights = rows.says[:, column], _false_weights(rows, column)
     true, false = mine / mine.sum(), np.where(mine, 0.0, weights)              # (rows,), what is not covered yet
-    right = [c for c in candidates if weights[rows.where[c]].sum() <= FALSE * mine[rows.where[c]].sum() / mine.sum()]
+    right = [c for c in candidates if _speaks(rows.phrases[c], rows, column)
+             and weights[rows.where[c]].sum() <= FALSE * mine[rows.where[c]].sum() / mine.sum()]
     for _ in range(MOST):
         gains = [true[rows.where[c]].sum() - false[rows.where[c]].sum() for c in right]
         if not gains or max(gains) < GAIN:
@@ -131,6 +135,14 @@ def _chosen(rows: Rows, column: int, candidates: Array) -> Iterator[Found]:
         if true[covered].any():
             yield Found(phrase, round(float(true[covered].sum()), 4))
         true[covered], false[covered] = 0, 0
+
+
+def _speaks(phrase: Phrase, rows: Rows, column: int) -> bool:
+    """Whether a phrase stays within a clause and, for a value that is yes or no, names its slot: "not" alone says little."""
+    slot = rows.values[column][0]
+    said = {value for name, value in rows.values if name == slot}
+    topic = {word.casefold() for word in re.findall("[A-Z]?[a-z]+", slot)}
+    return not _BORDERS & set(phrase) and (not said <= _ANSWERS or bool(topic & set(phrase)))
 
 
 def _whole(phrase: Phrase, texts: Sequence[Phrase]) -> Phrase:
@@ -150,6 +162,11 @@ def _grown(words: Phrase, at: int, size: int) -> Iterator[Phrase]:
         yield words[at - 1:at + size]
     if at + size < len(words) and words[at + size] not in _BORDERS:
         yield words[at:at + size + 1]
+
+
+def holds(phrase: Phrase, words: Phrase) -> bool:
+    """Whether a phrase stands in a folded text."""
+    return bool(_at(phrase, words))
 
 
 def _at(phrase: Phrase, words: Phrase) -> list[int]:

@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from controllers import parse_controls, phrases
+from controllers.base import Context
 from controllers.linguistics import slot_matcher
 from controllers.semantic import Semantic, said_literally
 from controllers.strategies.absorb import Absorb
-from diffusion import StudioError, generate
+from diffusion import StudioError, generate, load
 from diffusion.core.vocab import END
-from tests.controllers.small import CONTEXT, VOCAB, control, model, one_hot, random_belief, request, steering, write
+from tests.controllers.small import CONTEXT, VOCAB, control, model, one_hot, random_belief, request, steering
 
 
 @pytest.mark.parametrize("target", ["food:Italian", "area:riverside,food:Italian", "word:cheap", "food:French,word:cheap pub"])
@@ -85,12 +86,15 @@ def test_the_wish_ends_when_the_value_is_said():
     assert control("semantic=food:French").wish(logits).abs().max() > 0.5
 
 
-def test_what_was_asked_for_is_written_and_mostly_once():
-    texts = write(model("diffusion-lm"), ["semantic=food:Italian@12"], request(8, steps=16))
-    counts = [text.count("Italian") for text in texts]
-    free = [text.count("Italian") for text in write(model("diffusion-lm"), ["semantic=food:Italian@0"], request(8, steps=16))]
-    assert sum(count > 0 for count in counts) >= 7 > sum(count > 0 for count in free)
-    assert sum(counts) <= 12
+def test_exact_beliefs_are_led_to_a_text_that_says_it():
+    oracle = load("oracle")
+
+    def count(nats: int) -> int:
+        controls = parse_controls([f"semantic=word:Italian@{nats}"], Context.of(oracle))
+        ids = generate(oracle, request(32, steps=16), Absorb(controls)).run().ids
+        return sum("Italian" in oracle.vocab.tokens(row) for row in ids)
+
+    assert count(0) <= 12 and count(8) >= count(0) + 6
 
 
 def test_the_matcher_is_not_called_while_sampling(monkeypatch):
