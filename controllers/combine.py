@@ -146,7 +146,7 @@ def refuse_impossible(controllers: Sequence[Controller], parts: Sequence[tuple[s
         lost = controller.impossible(combined)
         if lost is not None:
             guilty = [name for name, mask in parts if controller.impossible(mask) is not None]
-            named = " and ".join(f"'{name}'" for name in [str(controller), *(guilty or [name for name, _ in parts[1:]])])
+            named = " and ".join(f"'{name}'" for name in [str(controller), *(guilty or [name for name, _ in parts])])
             raise StudioError(f"{named} contradict each other: no place is left where '{lost}' can stand. {_WAY_OUT}")
 
 

@@ -16,7 +16,7 @@ def kinds(context: Context) -> list[dict[str, Any]]:
     this model; `choices` are the values of each slot, for targets of the form slot:value.
     """
     from controllers import CONTROLLERS
-    from controllers.base import MAX_NATS, Controlled
+    from controllers.base import MAX_NATS
     from ui.catalogue import caption
 
     found = []
@@ -25,7 +25,7 @@ def kinds(context: Context) -> list[dict[str, Any]]:
                  "form": kind.editor, "sentence": kind.reads_sentences, "palette": list(kind.palette), "words": kind.free_words,
                  "lacks": kind.lacks(context) or "", "at": "@" in kind.example}
         if kind.has_strength:
-            entry |= {"nats": Controlled.nats, "most": MAX_NATS}
+            entry |= {"nats": kind.nats, "most": MAX_NATS}
         if kind.editor == "slots":
             entry["choices"] = {slot: list(values) for slot, values in kind.choices(context).items()}
         found.append(entry)
@@ -35,7 +35,7 @@ def kinds(context: Context) -> list[dict[str, Any]]:
 def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -> str:
     """What speaks against these controls together, as a sentence, seen without a model: empty where nothing does."""
     from controllers import parse_controls
-    from controllers.combine import combine_masks, combine_requests
+    from controllers.combine import combine_masks, combine_requests, refuse_impossible
     from diffusion.core.errors import StudioError
     from diffusion.core.types import Request
 
@@ -44,6 +44,7 @@ def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -
         request = combine_requests(parsed, Request(length=context.length, seeds=tuple(seeds)))
         masks = [(str(controller), mask) for controller in parsed if (mask := controller.allowed(context, request)) is not None]
         combine_masks(masks)
+        refuse_impossible(parsed, masks)
     except StudioError as error:
         return str(error)
     return ""

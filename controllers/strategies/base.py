@@ -65,7 +65,7 @@ class Steering:
             if mask is not None:
                 parts.append((str(control.controller), mask))
         mask = combine_masks(parts) if len(parts) > 1 else None
-        refuse_impossible([control.controller for control in self.controls], parts)
+        refuse_impossible([control.controller for control in self.controls], parts[1:])
         self.asked, self.free, self._satisfied, self.ruled_out = request, None, None, None
         self.particles = Particles(request) if request.copies > 1 else None
         if mask is not None:
