@@ -34,6 +34,7 @@ AREAS = (
     Area("diffusion's entry", ("diffusion/__init__.py",), ("diffusion",)),
     Area("a paper on transformers", ("diffusion/autoregressive.py",), LAYERS,
          TENSORS | {"transformers"}),
+    Area("reading by the judge", ("diffusion/judging.py",), (*LAYERS, "diffusion.autoregressive")),
     Area("the choice among candidates", ("diffusion/selection.py",), LAYERS, in_functions=frozenset({"sacrebleu"})),
     Area("a paper", ("diffusion/*.py",), LAYERS),
     Area("controllers/linguistics/parser", ("controllers/linguistics/parser.py",), ("diffusion.core", "controllers"),
