@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from ui.tab_generate import MODEL_QUEUE, PRIVATE
 CODE = ("player/tools.js", "player/trace.js", "player/curves.js", "board/lifelines.js", "board/board.js", "board/trajectory.js")
 _START = """
 const trajectory = new Trajectory(element.querySelector('.tdl'), {scale: props.colours, inks: props.inks,
-  makeGif: (key, sample) => server.make_gif(key, sample)});
+  makeGif: (key, sample) => server.make_gif(JSON.stringify([key, sample]))});
 const refresh = () => { if (props.value) trajectory.show(JSON.parse(props.value)); };
 watch('value', refresh);
 refresh();
@@ -48,8 +49,8 @@ class TrajectoryTab:
                            concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
 
     def _gif_function(self) -> Any:
-        def make_gif(key: str, sample: int) -> str:
-            return self.gif(key, sample)
+        def make_gif(asked: str) -> str:                 # Gradio hands one argument on
+            return self.gif(*json.loads(asked))
         return make_gif
 
     def show(self, key: str, shown: str | None) -> list[Any]:
