@@ -20,7 +20,7 @@ def ended(page):
 
 
 def words(page):
-    return page.eval_on_selector_all("#lanes .tdl-lane", "lanes => lanes.map(lane => lane.querySelector('.tdl-lane-words').innerText)")
+    return page.locator("#lanes .tdl-lane-words").all_inner_texts()
 
 
 def test_papers_denoise_side_by_side_and_the_clock_moves_all_without_a_request(browser_page, page_log, screenshot):
