@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ui import VERSION
+from ui import VERSION, zerogpu
 from ui.catalogue import SamplerInfo
+from ui.gallery import TRACES, render
 from ui.options import OPTIONS, STEERING
 from ui.order import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
 from ui.studio import MAX_LOADED, Result, Studio
@@ -80,7 +81,11 @@ def parser() -> argparse.ArgumentParser:
                           help="save the run, step by step, as JSON for the app's player")
     papers = commands.add_parser("papers", help="list papers, samplers and controls",
                                  description="Lists papers with their samplers, and controls with an example each.")
-    for command in (generate, papers):
+    gallery = commands.add_parser("gallery", help="render the stored runs that the lab opens on",
+                                  description="Renders the stored runs that the lab opens on, a file each; what has not changed "
+                                              "stays as it is.")
+    gallery.add_argument("--folder", metavar="FOLDER", type=Path, default=TRACES, help="where they lie (default: assets/traces)")
+    for command in (generate, papers, gallery):
         _add_studio_flags(command, top_level=False)
     return top
 
@@ -128,7 +133,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def studio_of(options: argparse.Namespace) -> Studio:
     """The studio that the options ask for."""
-    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints)
+    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints, zerogpu.decorator())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -136,7 +141,8 @@ def run(options: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")         # a letter that the terminal lacks must not cost the text
-    commands: dict[str, Callable[[Studio, argparse.Namespace], None]] = {"generate": generate, "papers": papers}
+    commands: dict[str, Callable[[Studio, argparse.Namespace], None]] = {"generate": generate, "papers": papers,
+                                                                         "gallery": gallery}
     return guarded(lambda: commands[options.command](studio_of(options), options))
 
 
@@ -254,6 +260,18 @@ def papers(studio: Studio, options: argparse.Namespace) -> None:
     print("Ways of steering")
     for kind in STRATEGIES.values():
         print(f"  {with_options(kind)}: {kind.title}; for {', '.join(kind.papers) or 'every paper'}")
+
+
+def gallery(studio: Studio, options: argparse.Namespace) -> None:
+    """Renders the stored runs and says of each file whether it changed.
+
+    Raises:
+        StudioError: there is no such folder, or a run is refused.
+    """
+    if not options.folder.is_dir():
+        raise mistake(f"There is no folder '{options.folder}' for the stored runs. Create it, or name another.")
+    for path, written in render(studio, options.folder):
+        print(f"{path.name:32} {path.stat().st_size / 1000:7.1f} kB  {'written' if written else 'as it was'}", flush=True)
 
 
 def with_options(kind: SamplerInfo | type[Steering]) -> str:

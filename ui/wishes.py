@@ -22,8 +22,8 @@ def kinds(context: Context) -> list[dict[str, Any]]:
     found = []
     for slug, kind in CONTROLLERS.items():
         entry = {"slug": slug, "title": kind.title, "caption": caption(kind), "example": kind.example, "repeats": kind.repeats,
-                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": [list(pair) for pair in kind.palette], "words": kind.free_words,
-                 "lacks": kind.lacks(context) or "", "at": kind.at}
+                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": [list(pair) for pair in kind.palette],
+                 "words": kind.free_words, "lacks": kind.lacks(context) or "", "at": kind.at}
         if kind.has_strength:
             entry |= {"nats": kind.nats, "most": MAX_NATS}
         if kind.editor == "slots":
@@ -35,7 +35,7 @@ def kinds(context: Context) -> list[dict[str, Any]]:
 def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -> str:
     """What speaks against these controls together, as a sentence, seen without a model: empty where nothing does."""
     from controllers import parse_controls
-    from controllers.combine import combine_masks, combine_requests
+    from controllers.combine import combine_masks, combine_requests, refuse_impossible
     from diffusion.core.errors import StudioError
     from diffusion.core.types import Request
 
@@ -44,6 +44,7 @@ def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -
         request = combine_requests(parsed, Request(length=context.length, seeds=tuple(seeds)))
         masks = [(str(controller), mask) for controller in parsed if (mask := controller.allowed(context, request)) is not None]
         combine_masks(masks)
+        refuse_impossible(parsed, masks)
     except StudioError as error:
         return str(error)
     return ""
