@@ -11,11 +11,12 @@ from controllers.label import Label
 from controllers.length import Length
 from controllers.parse import parse_all
 from controllers.pos import PartsOfSpeech
+from controllers.semantic import Semantic
 from controllers.span import Span
 from controllers.tree import SyntaxTree
 
 CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (
-    Length, Infill, Label, Classifier, PartsOfSpeech, SyntaxTree, Span)}
+    Length, Infill, Label, Classifier, Semantic, PartsOfSpeech, SyntaxTree, Span)}
 
 __all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
 

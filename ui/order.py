@@ -185,7 +185,7 @@ class Order:
         values: dict[str, Any] = {}
         controls: list[str] = []
         numbers = {name: int if name in _WHOLE else float for name in _RANGES}
-        for key, text in _pairs(query):
+        for key, text in pairs(query):
             if key.startswith("__"):
                 continue
             if key == _IN_LINK["controls"]:
@@ -199,8 +199,8 @@ class Order:
         return cls.from_dict({**values, "controls": controls})
 
 
-def _pairs(query: str | Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Keys and texts in order; starlette's mapping keeps repeated keys in `multi_items`, others as lists."""
+def pairs(query: str | Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Keys and texts of a query in order; starlette's mapping keeps repeated keys in `multi_items`, others as lists."""
     if isinstance(query, str):
         try:
             return parse_qsl(query.removeprefix("?"), keep_blank_values=True, max_num_fields=100)

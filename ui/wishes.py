@@ -35,7 +35,7 @@ def kinds(context: Context) -> list[dict[str, Any]]:
 def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -> str:
     """What speaks against these controls together, as a sentence, seen without a model: empty where nothing does."""
     from controllers import parse_controls
-    from controllers.combine import combine_masks, combine_requests
+    from controllers.combine import combine_masks, combine_requests, refuse_impossible
     from diffusion.core.errors import StudioError
     from diffusion.core.types import Request
 
@@ -44,6 +44,7 @@ def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -
         request = combine_requests(parsed, Request(length=context.length, seeds=tuple(seeds)))
         masks = [(str(controller), mask) for controller in parsed if (mask := controller.allowed(context, request)) is not None]
         combine_masks(masks)
+        refuse_impossible(parsed, masks)
     except StudioError as error:
         return str(error)
     return ""

@@ -187,6 +187,7 @@ class TracePlayer {
     this.held = null;
     this.frame = 0;
     this.tools.link.hidden = !message.query;
+    offerCitation(this);
     this.tools.save.hidden = !whole;
     this.tools.page.hidden = !whole || !this.savePage || message.id === undefined;
     this.deck.hidden = this.plot.hidden = !run;

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from controllers.base import Context, Controlled, names
-from controllers.combine import combine_masks, combine_requests
+from controllers.combine import combine_masks, combine_requests, refuse_impossible
 from controllers.strategies.particles import Particles
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import Rng
@@ -65,6 +65,7 @@ class Steering:
             if mask is not None:
                 parts.append((str(control.controller), mask))
         mask = combine_masks(parts) if len(parts) > 1 else None
+        refuse_impossible([control.controller for control in self.controls], parts[1:])
         self.asked, self.free, self._satisfied, self.ruled_out = request, None, None, None
         self.particles = Particles(request) if request.copies > 1 else None
         if mask is not None:

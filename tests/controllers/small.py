@@ -25,7 +25,8 @@ LABELS = LabelSet({"area": ("city centre", "riverside"), "familyFriendly": ("no"
                    "name": ("Aromi", "The Vaults"), "near": ("Café Rouge",), "customer rating": ("5 out of 5", "low")})
 CONTEXT = Context(VOCAB, LABELS, LENGTH)
 EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside",
-            "classifier": "food:Italian", "pos": "DET PROPN AUX DET ADJ NOUN PUNCT",
+            "classifier": "food:Italian",
+            "semantic": "food:Italian,area:riverside,word:cheap", "pos": "DET PROPN AUX DET ADJ NOUN PUNCT",
             "tree": "(TOP (S (NP (DT) (NNP)) (VP (VBZ) (NP (DT) (JJ) (NN))) (.)))", "span": "NP@4-5"}
 
 

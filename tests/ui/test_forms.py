@@ -133,9 +133,9 @@ def test_menus_of_a_paper_without_source_leave_the_source_alone_and_what_was_typ
 def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_read_an_option(studio, tmp_path, paper):
     with gr.Blocks():
         tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
-    *skipped, player = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
+    *skipped, player, key, told = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
     assert "does not read" in json.loads(player)["sentence"]
-    assert all(update == gr.skip() for update in skipped)
+    assert all(update == gr.skip() for update in (*skipped, key, told))
 
 
 @pytest.mark.parametrize(("widget", "value", "named"), [

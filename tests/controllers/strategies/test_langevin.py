@@ -7,9 +7,10 @@ from controllers.base import Controlled
 from controllers.length import Length
 from controllers.strategies.langevin import RATE, Langevin
 from diffusion import generate
-from diffusion.core.types import Gaussian, Transition
-from tests.controllers.small import model, request
+from diffusion.core.types import Gaussian, Request, Transition
+from tests.controllers.small import LABELS, LENGTH, VOCAB, model, request
 from tests.controllers.strategies.wishes import Mentions
+from tests.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +109,11 @@ def test_masks_hold_and_no_strength_is_the_identity(written):
     free = generate(written, request(3)).run()
     trace = generate(written, request(3), Langevin([Controlled(Mentions(), 0.0)])).run()
     assert all((one.top_probs == other.top_probs).all() for one, other in zip(free.frames, trace.frames, strict=True))
+
+
+def test_noise_of_its_own_at_every_position_is_heeded():
+    built = tiny_model("seqdiffuseq", VOCAB, LABELS, length=LENGTH).eval()
+    wish, asked = Mentions(doubt=1e-3), Request(length=LENGTH, seeds=(0, 1), steps=6)
+    free, steered = (generate(built, asked, Langevin([Controlled(wish, nats)])).run() for nats in (0.0, 4.0))
+    assert free.frames[0].top_probs.tobytes() == steered.frames[0].top_probs.tobytes()
+    assert free.frames[1].top_probs.tobytes() != steered.frames[1].top_probs.tobytes()
