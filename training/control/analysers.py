@@ -14,7 +14,7 @@ from controllers.linguistics.brackets import Brackets, Tree, compare, punctuatio
 from diffusion.core.vocab import split
 from training import data as corpus
 from training import evaluation, quality, source
-from training.control import command, readings
+from training.control import origins, readings
 from training.control.readings import JUDGE, LABELLER
 from training.control.targets import SENTENCE
 from training.control.wishes import spans
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [agreement("all", pairs), *([agreement("one sentence, as targets are", single)] if single else [])]
     table = Table.of(f"Agreement of {JUDGE} with {LABELLER} on {len(texts)} human texts, percent", rows)
     evaluation.publish(Result("analysers", f"{LABELLER} and {JUDGE}", command_line(evaluation.arguments()),
-                              {"rows": quality.ROW_SEED}, "cpu", "none", command.analysers(), [table],
+                              {"rows": quality.ROW_SEED}, "cpu", "none", origins.analysers(), [table],
                               data=evaluation.hashes(files)), args.json)
     return 0
 

@@ -6,30 +6,29 @@ import argparse
 import dataclasses
 import itertools
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import diffusion
-from controllers import CONTROLLERS
-from controllers.base import why_not
-from controllers.linguistics import bundled
+from controllers import CONTROLLERS, parse_controls
+from controllers.base import Context, why_not
 from diffusion.autoregressive import load_judge
-from diffusion.core.errors import StudioError, known_or_raise
+from diffusion.core.errors import StudioError, known_or_raise, objection
+from diffusion.core.model import DiffusionModel
 from training import evaluation, quality
 from training import plan as planning
-from training.control import readings, settings, target_files, targets
+from training.control import origins, readings, settings, target_files, targets
 from training.control.measure import Course, Job, Run
 from training.control.tables import WHAT, tables
 from training.control.targets import PARTS, Readers, Target
 from training.ledger import Ledger
-from training.linguistics import fingerprint_of
 from training.quality import Bench
 from training.results import Row
 
 TARGETS, SAMPLES = 50, 10
-KINDS = ("tagger", "parser")
 
 
 def available(wanted: str) -> list[str]:
@@ -89,7 +88,7 @@ def _jobs(args: argparse.Namespace, bench: Bench, readers: Readers, given: Mappi
     for control in available(args.controls):
         reason = next((reason for kind in PARTS[control] if (reason := why_not(bench.model, CONTROLLERS[kind.slug]))), None)
         if reason is not None:
-            print(f"{bench.model.slug}: '{control}' is left out. {reason}")
+            print(f"{bench.model.slug}: '{control}' is left out. {reason}", file=sys.stderr)
             continue
         if given is None:
             found = targets.draw(control, bench.human, args.targets, readers)
@@ -100,8 +99,24 @@ def _jobs(args: argparse.Namespace, bench: Bench, readers: Readers, given: Mappi
         else:
             raise StudioError(f"The target files hold no targets for '{control}', only for {', '.join(given)}. "
                               f"Give a file of them, or leave --targets-file out.")
+        found = _taken(bench.model, control, found)
         jobs += [Job(control, setting, found) for setting in _settings(args, bench.model.slug, control)]
     return jobs
+
+
+def _taken(model: DiffusionModel, control: str, found: Sequence[Target]) -> list[Target]:
+    """The targets that their controllers take; how many they do not, for a label that no controller knows, is told.
+
+    Raises:
+        StudioError: they take none; the first reason is told.
+    """
+    reasons = [objection(partial(parse_controls, target.controls, Context.of(model))) for target in found]
+    refused = [reason for reason in reasons if reason is not None]
+    if refused and len(refused) == len(found):
+        raise StudioError(f"No target for '{control}' is possible. {refused[0]}")
+    if refused:
+        print(f"{model.slug}: {len(refused)} of {len(found)} targets for '{control}' are left out. {refused[0]}", file=sys.stderr)
+    return [target for target, reason in zip(found, reasons, strict=True) if reason is None]
 
 
 def _settings(args: argparse.Namespace, slug: str, control: str) -> list[settings.Setting]:
@@ -119,7 +134,7 @@ def _ledger(args: argparse.Namespace, bench: Bench, jobs: Sequence[Job]) -> Ledg
     """
     model, tuning = bench.model, args.rows == "tuning"
     path = evaluation.target(args, f"tuning-{WHAT}" if tuning else WHAT, model.slug)
-    checkpoints = {model.slug: model.hash, "judge": bench.judge.hash, **analysers()}
+    checkpoints = {model.slug: model.hash, "judge": bench.judge.hash, **origins.analysers(), **origins.readers()}
     seeds = {"rows": quality.ROW_SEED, "samples": f"0-{max((len(job.targets) for job in jobs), default=1) * args.samples - 1}"}
     data = bench.data | evaluation.hashes([file for path in args.targets_file or () for file in _files(path)])
     made = evaluation.blank(args, WHAT, model, checkpoints, seeds, data)
@@ -142,12 +157,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return value.name
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def analysers() -> dict[str, str]:
-    """The hash of each shipped analyser."""
-    pairs = itertools.product(bundled.ROLES, KINDS)
-    return {f"{role}-{kind}": fingerprint_of(role, kind) for role, kind in pairs if (bundled.FOLDER / f"{role}-{kind}").is_dir()}
 
 
 # ---- the plan

@@ -20,7 +20,8 @@ import diffusion
 from controllers import parse_controls
 from controllers.base import Context, Controlled
 from controllers.linguistics.slot_matcher import VALUES
-from controllers.strategies.absorb import Absorb
+from controllers.strategies import STRATEGIES
+from diffusion.core.errors import known_or_raise
 from diffusion.core.labels import parse_meaning
 from diffusion.core.loop import resolved
 from diffusion.core.model import DiffusionModel
@@ -41,7 +42,8 @@ from training.steering import Shares
 
 TIMED, REPEATS = 4, 3    # samples of a run whose seconds are told, and how often it is timed
 ORDER = 4                # of the n-grams that distinct-4 counts
-STEERED = ("strategy", "guidance_scale")                 # fields of a request that say how to steer, and nothing else
+# Fields of a request that say how to steer, and nothing else.
+STEERED = {"strategy", "guidance_scale", *chain.from_iterable(kind.options for kind in STRATEGIES.values())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ def controls(model: DiffusionModel, request: Request, target: Target, setting: S
 
 def steering(model: DiffusionModel, request: Request, target: Target, setting: Setting) -> Strategy:
     """The way of steering that the setting names, over the controllers of a target."""
-    return Absorb(controls(model, request, target, setting))
+    kind = STRATEGIES[known_or_raise("strategy", request.strategy, STRATEGIES)]
+    return kind(controls(model, request, target, setting))
 
 
 def unsteered(request: Request) -> Request:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from controllers.linguistics.brackets import Brackets, Tree, compare
+from controllers.linguistics.charts import chart
 from controllers.linguistics.slot_matcher import named
+from controllers.tree import without_words
 from diffusion.core.vocab import split
 from training.control.readings import Read, Words
 
 FILL = "."               # stands in for the words that a short text lacks before it is parsed
 NO_TAG = "PAD"           # stands for the tags that a short text lacks
-CHAIN = "::"             # joins the labels of constituents that span the same words
 NEAR = 2                 # words by which a length may be off in the paper's looser measure
 SUCCESS, SUBSTRING, WITHIN = "success", "substring", f"within {NEAR}"
 Scores = dict[str, float]
@@ -127,8 +128,8 @@ class Shape(Wish):
 
     @property
     def control(self) -> str:
-        """``tree=(S (NP (DT The) (NN pub)) ...)``."""
-        return f"{self.slug}={self.tree}"
+        """``tree=(S (NP (DT) (NN)) ...)``."""
+        return f"{self.slug}={without_words(self.tree)}"
 
     def readings(self, texts: Sequence[Words]) -> list[Words]:
         """The texts, cut or filled up to the wanted number of words."""
@@ -160,8 +161,8 @@ class Span(Wish):
 
     @property
     def control(self) -> str:
-        """``span=PP@3-5``, one for each label, words counted from 1 and both ends included."""
-        return f"{self.slug}={','.join(f'{label}@{self.start + 1}-{self.stop}' for label in self.label.split(CHAIN))}"
+        """``span=PP@3-5``, words counted from 1 and both ends included."""
+        return f"{self.slug}={self.label}@{self.start + 1}-{self.stop}"
 
     def score(self, texts: Sequence[Words], read: Read) -> Scores:
         """The share of the texts with this very constituent: the same words, all its labels and no others."""
@@ -170,10 +171,7 @@ class Span(Wish):
 
 def spans(tree: Tree) -> list[Span]:
     """The constituents of a tree, those over the same words as one with their labels joined; outer before inner."""
-    labels: dict[tuple[int, int], list[str]] = {}
-    for start, stop, label in tree.constituents():
-        labels.setdefault((start, stop), []).append(label)
-    return [Span(start, stop, CHAIN.join(found)) for (start, stop), found in labels.items()]
+    return [Span(first, last + 1, label) for (first, last), label in chart(tree).items()]
 
 
 @dataclass(frozen=True, slots=True)

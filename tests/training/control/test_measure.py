@@ -10,13 +10,14 @@ from typing import ClassVar
 import pytest
 
 import controllers
+from controllers import reader
 from controllers.base import Controller, Score, knob
 from controllers.linguistics import bundled
 from diffusion.core import checkpoint
 from diffusion.core.types import Request
 from tests.support import evaluation, tiny_treebank
 from training import __main__ as training_main
-from training.control import command, measure, tables, targets
+from training.control import command, measure, origins, tables, targets
 from training.control.measure import Course, Job, Run
 from training.control.readings import Readings
 from training.control.scoring import Scoring
@@ -69,7 +70,7 @@ def shipped(tmp_path_factory):
     """Checkpoints and analysers as a copy of the lab ships them, tiny."""
     made = evaluation.write_checkpoints(tmp_path_factory.mktemp("shipped"))
     for role in bundled.ROLES:
-        for kind in command.KINDS:
+        for kind in origins.KINDS:
             shutil.copytree(tiny_treebank.trained(kind), made / "linguistics" / f"{role}-{kind}")
     return made
 
@@ -78,6 +79,7 @@ def shipped(tmp_path_factory):
 def lab(shipped, monkeypatch):
     monkeypatch.setattr(checkpoint, "BUNDLED", shipped)
     monkeypatch.setattr(bundled, "FOLDER", shipped / "linguistics")
+    monkeypatch.setattr(reader, "FOLDER", shipped / "no-readers")
     monkeypatch.setattr(controllers, "CONTROLLERS", {**controllers.CONTROLLERS, "pos": Still})
     monkeypatch.setattr(command, "CONTROLLERS", controllers.CONTROLLERS)
     return shipped

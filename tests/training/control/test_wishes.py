@@ -73,6 +73,10 @@ def test_brackets_are_counted_over_all_texts_of_a_target():
     assert wish.score([same, other], read_by) == {"success": pytest.approx(2 * (5 + 2) / (5 + 5 + 5 + 4))}
 
 
+def test_a_tree_is_asked_for_without_words():
+    assert Shape(read("(TOP (NP (DT The) (NN pub)))")).control == "tree=(TOP (NP (DT) (NN)))"
+
+
 def test_a_text_is_cut_or_filled_with_full_stops_before_it_is_parsed():
     wish = Shape(read(PUB))
     assert wish.readings([words("The pub"), words("The pub is near the river . It is cheap ."), ()]) == [
@@ -86,7 +90,7 @@ def test_a_span_is_met_by_the_same_words_under_the_same_labels_only():
     score = {label: Span(0, 2, label).score([text, ()], reader(readings))["success"] for label in ("S::VP", "VP", "S", "NP")}
     assert score == {"S::VP": 0.5, "VP": 0.0, "S": 0.0, "NP": 0.0}
     assert Span(0, 3, "S::VP").score([text], reader(readings)) == {"success": 0.0}
-    assert Span(0, 2, "S::VP").control == "span=S@1-2,VP@1-2"
+    assert Span(0, 2, "S::VP").control == "span=S::VP@1-2"
     assert Span(2, 5, "PP").control == "span=PP@3-5"
 
 
