@@ -111,7 +111,7 @@ class TracePlayer {
     if (!this.root.isConnected) return document.removeEventListener("keydown", this.keys);
     const here = event.target === document.body || this.root.contains(event.target);
     const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target !== this.slider;
-    if (!here || typing || event.ctrlKey || event.metaKey || event.altKey || !this.run?.count) return undefined;
+    if (!here || !this.root.offsetParent || typing || event.ctrlKey || event.metaKey || event.altKey || !this.run?.count) return undefined;
     if (event.key === " " && event.target.tagName === "BUTTON") return undefined;
     const acts = {ArrowLeft: () => this.seek(this.frame - 1), ArrowRight: () => this.seek(this.frame + 1), " ": () => this.toggle(),
       Home: () => this.seek(0), End: () => this.seek(Infinity), Escape: () => { this.held = null; this.tip.hidden = true; }};
@@ -161,6 +161,7 @@ class TracePlayer {
     const state = whole ? "" : `stopped at step ${run.count} of ${run.total}`;
     this.arrange(message.stored ? "Stored run" : whole ? "Done" : "Stopped", message.note || state);
     this.seek(Infinity);
+    this.root.dispatchEvent(new CustomEvent("run-shown", {bubbles: true}));
     return undefined;
   }
 
@@ -417,11 +418,5 @@ class TracePlayer {
     setTimeout(() => { button.textContent = label; }, 1200);
   }
 
-  download(name, text) {
-    const link = make("a");
-    link.href = URL.createObjectURL(new Blob([text]));
-    link.download = `text-diffusion-${name}`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  }
+  download(name, text) { saveFile(name, new Blob([text])); }
 }
