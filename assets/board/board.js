@@ -230,7 +230,7 @@ class Board {
     this.panes.classList.toggle("tdl-beside", fits);
     const column = Math.min(96, Math.max(phone ? 50 : 46, Math.floor((room - AXIS - 2) / this.columns)));
     const high = pair && !fits ? 230 : phone ? 330 : 380, steps = Math.max(this.lives.steps, this.others?.steps ?? 0);
-    const low = Math.min(20, Math.max(2, (high - HEAD) / steps)), row = low + (this.zoom ?? 0) * (20 - low);
+    const low = Math.min(20, Math.max(1.5, (high - HEAD - 2) / steps)), row = low + (this.zoom ?? 0) * (20 - low);
     this.zoomer.parentNode.hidden = low > 15;
     for (const pane of [this.one, this.two]) pane.layout(column, row, high);
     this.point();

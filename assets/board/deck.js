@@ -35,7 +35,7 @@ class Deck {
     if (!board.lives) return;
     if (board.frame >= board.lives.steps - 1) board.seek(0);
     let before = performance.now(), part = 0;
-    const rate = Math.max(12, board.lives.steps / 6);                   // steps a second: a run lasts at most 6 s
+    const rate = Math.max(12, board.lives.steps / 4);                   // steps a second: a run lasts at most 4 s
     const tick = now => {
       part += (now - before) / 1000 * rate * Number(this.speed.value);
       before = now;
@@ -77,8 +77,9 @@ function legend(board) {
   make("span", "", mode === "confidence" ? "%" : "nats", node);
   for (const [kind, text] of [["tdl-mark-commit", "the word stays from here"], ["tdl-mark-flip", "the word flips"],
     ...(board.others ? [["tdl-mark-changed", "not the word of the other run"]] : [])]) {
-    make("span", kind, "", node);
-    make("span", "", text, node);
+    const key = make("span", "tdl-mark", "", node);
+    make("i", kind, "", key);
+    make("span", "", text, key);
   }
 }
 

@@ -29,7 +29,7 @@ class Pane {
     if (!this.lives) return;
     Object.assign(this, {columnWidth, rowHeight});
     const full = HEAD + this.lives.steps * rowHeight + 1, wide = AXIS + this.shown * columnWidth + 1;
-    this.scroller.style.height = `${Math.min(full, height) + (wide > this.scroller.clientWidth ? 14 : 0)}px`;
+    this.scroller.style.height = `${Math.min(full, height) + 2 + (wide > this.scroller.clientWidth ? 14 : 0)}px`;
     Object.assign(this.spacer.style, {width: `${wide}px`, height: `${full}px`});
     this.render();
   }
@@ -88,7 +88,7 @@ class Pane {
       let from = frame, next = frame + 1;
       while (from > 0 && lives.id(from - 1, place) === lives.id(frame, place)) from--;
       while (next < lives.steps && lives.id(next, place) === lives.id(frame, place)) next++;
-      if (from > 0) pen.rect(x, y(from) - 0.5, width, 1, ink.paper);
+      if (from > 0 && rowHeight >= 3.5) pen.rect(x, y(from) - 0.5, width, 1, ink.paper);       // thinner rows would drown in gaps
       if (from > 0 && next === lives.steps) pen.rect(x, y(from) - 1, width, 2.5, ink.commit);
       this.name(pen, place, Math.max(from, frame), next, x, y);
       frame = next;
