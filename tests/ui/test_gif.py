@@ -39,7 +39,7 @@ def test_long_runs_keep_their_first_and_last_step(count, most, places):
 def test_words_break_into_lines_inside_the_picture():
     words = ["[PAD]", "[END]", "[UNK]", "restaurant"]
     placed = gif.layout([(3, 0.5)] * 30 + [(1, 1.0)], words)
-    assert all(gif.MARGIN <= x and x + width <= gif.WIDTH - gif.MARGIN for x, _, width, *_ in placed)
+    assert all(x >= gif.MARGIN and x + width <= gif.WIDTH - gif.MARGIN for x, _, width, *_ in placed)
     assert len({y for _, y, *_ in placed}) > 3
     assert placed[-1][3:] == ("END", 1.0, True)
 
