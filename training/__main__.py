@@ -22,6 +22,7 @@ COMMANDS = {
     "linguistics": ("training.linguistics_cli", "train and measure taggers and parsers"),
     "gallery": ("training.gallery", "render the stored runs that the lab opens on"),
     "phrases": ("training.phrases_cli", "find the ways of saying each value, for content control"),
+    "maps": ("training.maps", "compute the maps of words that the app shows"),
     "characters": ("training.characters_cli", "measure a model of characters beside n-grams"),
 }
 

@@ -1,0 +1,144 @@
+// A plotly figure on the page: drawn when it can first be seen, in the page's colours, with frames, tools and events.
+//
+// Events bubble from its box as CustomEvents: "figure-click" {trace, index, id, x, y, z, frame}, "figure-hover" (the same, or
+// null when the pointer leaves), "figure-select" {ids} (null: the selection was cleared), "figure-frame" {index, name}.
+// `id` is the point's customdata.
+
+class FigureView {
+  constructor(box, settings) {
+    Object.assign(this, {box, settings, message: null, shown: false, drawing: Promise.resolve(), frames: [], index: 0});
+    box.figureView = this;
+    this.tools = new FigureTools(this);
+    this.canvas = make("div", "tdl-figure-canvas", "", box);
+    this.canvas.style.minHeight = `${settings.height}px`;
+    this.deck = new FigureDeck(this);
+    this.caption = make("p", "tdl-figure-caption", "", box);
+    this.alert = make("p", "tdl-alert", "", box);
+    this.alert.hidden = true;
+    this.alert.setAttribute("role", "alert");
+    this.watchSight();
+    this.watchTheme();
+  }
+
+  show(message) {
+    this.message = message;
+    this.box.hidden = !message;
+    if (message && this.shown) this.draw();
+  }
+
+  watchSight() {
+    new IntersectionObserver(entries => {
+      const first = !this.shown && entries.some(entry => entry.isIntersecting);
+      this.shown ||= first;
+      if (first && this.message) this.draw();
+    }, {rootMargin: "200px"}).observe(this.box);
+    let width = 0;
+    new ResizeObserver(() => {
+      const now = this.canvas.clientWidth;
+      if (now && now !== width && this.ready) this.plotly.Plots.resize(this.canvas);
+      width = now;
+    }).observe(this.canvas);
+  }
+
+  watchTheme() {
+    const root = document.body;
+    let dark = root.classList.contains("dark");
+    new MutationObserver(() => {
+      const now = root.classList.contains("dark");
+      if (now !== dark && this.ready) this.draw();
+      dark = now;
+    }).observe(root, {attributes: true, attributeFilter: ["class"]});
+  }
+
+  draw() {                                               // one after the other: plotly draws a node once at a time
+    this.drawing = this.drawing.then(() => this.drawNow()).catch(error => this.complain(error));
+    return this.drawing;
+  }
+
+  async drawNow() {
+    const wanted = this.message;
+    this.plotly ||= await loadPlotly(this.settings.source);
+    if (wanted !== this.message) return;                 // a newer figure waits behind this one
+    const figure = this.figure(wanted), solid = isSolid(figure);
+    if (solid && !webgl()) return this.complain(new Error("3-D needs WebGL, which this browser does not offer. Choose 2-D."));
+    if (this.ready && this.solid !== solid) this.clear();
+    this.alert.hidden = true;
+    const kept = this.ready && this.revision === wanted.layout?.uirevision;
+    this.solid = solid;
+    await this.plotly.react(this.canvas, figure);
+    if (!this.ready) this.listen();
+    Object.assign(this, {ready: true, frames: figure.frames || [], revision: wanted.layout?.uirevision});
+    this.caption.textContent = wanted.caption || "";
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", wanted.label || wanted.caption || "figure");
+    this.tools.refresh();
+    this.deck.refresh(kept ? this.index : wanted.start ?? this.frames.length - 1);
+    this.tell("drawn", {});
+  }
+
+  figure(message) {
+    const colour = pageColours(this.box), {data, layout = {}, frames = []} = inColours(message, colour);
+    const config = {displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: Boolean(message.zoom),
+                    doubleClick: "reset", showTips: false};
+    return {data, layout: pageLayout(layout, colour, this.settings.height), frames, config};
+  }
+
+  listen() {
+    this.canvas.on("plotly_click", event => this.tell("click", this.point(event.points[0])));
+    this.canvas.on("plotly_hover", event => this.tell("hover", this.point(event.points[0])));
+    this.canvas.on("plotly_unhover", () => this.tell("hover", null));
+    this.canvas.on("plotly_selected", event => this.tell("select", event?.points
+      ? {ids: [...new Set(event.points.map(point => point.customdata).filter(id => id !== undefined))]} : null));
+    this.canvas.on("plotly_deselect", () => this.tell("select", null));
+  }
+
+  point(point) {
+    const {curveNumber: trace, pointNumber: index, customdata: id = null, x = null, y = null, z = null} = point;
+    return {trace, index, id, x, y, z, frame: this.frames.length ? this.index : null};
+  }
+
+  tell(name, detail) {
+    this.box.dispatchEvent(new CustomEvent(`figure-${name}`, {bubbles: true, detail}));
+  }
+
+  async frame(index) {                                   // shows a frame without asking the server
+    if (!this.ready || !this.frames[index]) return;
+    this.index = index;
+    this.deck.mark(index);
+    const now = {mode: "immediate", transition: {duration: 0}, frame: {duration: 0, redraw: this.solid}};
+    await this.plotly.animate(this.canvas, [this.frames[index].name], now).catch(() => {});   // a later frame overtook it
+    this.tell("frame", {index, name: this.frames[index].name});
+  }
+
+  clear() {                                              // gives a scene's WebGL context back: browsers keep few
+    for (const canvas of this.canvas.querySelectorAll("canvas"))
+      canvas.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext()
+        ?? canvas.getContext("webgl")?.getExtension("WEBGL_lose_context")?.loseContext();
+    this.plotly.purge(this.canvas);
+    this.ready = false;
+  }
+
+  complain(error) {
+    this.alert.textContent = error.message;
+    this.alert.hidden = false;
+  }
+
+  async save(format) {
+    const figure = this.figure(this.message), {clientWidth: width, clientHeight: height} = this.canvas;
+    const live = this.canvas._fullLayout ? {data: this.canvas.data, layout: this.canvas.layout} : figure;
+    const layout = {...live.layout, paper_bgcolor: pageColours(this.box)("--tdl-paper")};
+    const name = this.message.name || "figure";
+    await this.plotly.downloadImage({data: live.data, layout, config: figure.config},
+                                    {format, width, height, scale: format === "png" ? 2 : 1, filename: name});
+  }
+}
+
+function isSolid(figure) {
+  return figure.data.some(trace => /3d$|^surface$|^mesh3d$/.test(trace.type || ""));
+}
+
+function webgl() {
+  const canvas = document.createElement("canvas"), context = canvas.getContext("webgl2") || canvas.getContext("webgl");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return Boolean(context);
+}

@@ -1,0 +1,180 @@
+"""The space that a model's words live in: projections, neighbours, and the path of a position from noise to its word.
+
+Pure functions on arrays; V words, D width, N steps, L positions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MAPS = Path(__file__).resolve().parent.parent / "assets" / "maps"
+SPECIALS = 3                     # PAD, END and UNK come first in every vocabulary
+Array = np.ndarray[Any, np.dtype[Any]]
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7a7a2e", "#a63603", "#4d9221", "#b2abd2",
+           "#525252")
+
+
+@dataclass(frozen=True)
+class WordSpace:
+    """The vectors of a paper's words.
+
+    Attributes:
+        vectors: (V, D).
+        about: what these vectors are to the paper, as a sentence.
+        diffuses: whether the paper's noisy states are vectors of this space, so that a position has a path through it.
+    """
+
+    words: tuple[str, ...]
+    vectors: Array
+    about: str
+    diffuses: bool
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Points (V, K) of the words; `centre` (D,) and `axes` (D, K) of a linear one, which also places vectors that are no word's.
+
+    Attributes:
+        told: share of the variance that each axis tells; empty for maps that are not linear.
+    """
+
+    points: Array
+    centre: Array | None = None
+    axes: Array | None = None
+    told: tuple[float, ...] = ()
+
+    def place(self, vectors: Array, nearest: Array) -> Array:
+        """Where vectors (N, D) lie: by the axes, or where a map has none at their nearest words, given as (N,) places."""
+        return self.points[nearest] if self.axes is None else (vectors - self.centre) @ self.axes
+
+
+def pca(vectors: Array, count: int) -> Projection:
+    """The axes of largest variance, each with the sign that makes its largest entry positive."""
+    centre = vectors.mean(0)
+    _, sizes, rows = np.linalg.svd(vectors - centre, full_matrices=False)
+    axes = rows[:count].T
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    return Projection((vectors - centre) @ axes, centre, axes, tuple(float(size) for size in (sizes**2 / (sizes**2).sum())[:count]))
+
+
+def stored(slug: str, digest: str, folder: Path = MAPS) -> dict[str, Projection]:
+    """The maps that were computed for this very checkpoint, by name; none where the file is of another one."""
+    path = folder / f"{slug}.json"
+    value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if value.get("checkpoint") != digest:
+        return {}
+    return {name: Projection(np.asarray(points, "f4")) for name, points in value["maps"].items()}
+
+
+def distances(vectors: Array, table: Array) -> Array:
+    """Euclidean distances of vectors (N, D) to the words (V, D), (N, V)."""
+    squares = (vectors**2).sum(-1, keepdims=True) - 2 * vectors @ table.T + (table**2).sum(-1)
+    return np.sqrt(np.clip(squares, 0, None))
+
+
+def neighbours(space: WordSpace, vector: Array, count: int = 8) -> list[tuple[str, float]]:
+    """The nearest words of a vector (D,), with their distances; UNK is none."""
+    far = distances(vector[None], space.vectors)[0]
+    far[SPECIALS - 1] = np.inf
+    return [(space.words[index], float(far[index])) for index in np.argsort(far, kind="stable")[:count]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the vectors of one sample went: noisy x (N, L, D), predicted x0_hat (N, L, D), words ids (N, L), times t (N,)."""
+
+    x: Array
+    x0_hat: Array
+    ids: Array
+    times: tuple[float, ...] = field(default=())
+
+
+def journey(space: WordSpace, path: Course, position: int) -> dict[str, Any]:
+    """What one position's vectors are nearest to at every step: ids (N,), and distances (N,), of x and of x0_hat."""
+    found: dict[str, Any] = {}
+    for name, vectors in (("x", path.x), ("x0_hat", path.x0_hat)):
+        far = distances(vectors[:, position].astype("f4"), space.vectors)
+        far[:, SPECIALS - 1] = np.inf
+        found[name] = far.argmin(-1)
+        found[f"{name} distance"] = far.min(-1)
+    return found
+
+
+# ---- colours
+
+
+def by_slot(words: Sequence[str], slots: Mapping[str, Sequence[str]]) -> list[str]:
+    """For each word the slot whose values it is part of; empty for none or for several."""
+    found: dict[str, set[str]] = {}
+    for slot, values in slots.items():
+        for value in values:
+            for word in value.casefold().split():
+                found.setdefault(word, set()).add(slot)
+    told = [found.get(word.casefold(), set()) for word in words]
+    return [next(iter(slots_)) if len(slots_) == 1 else "" for slots_ in told]
+
+
+def by_tag(log_lexicon: Array, tags: Sequence[str]) -> list[str]:
+    """For each word its most frequent part of speech, from log p(tag | word) (V, T); specials have none."""
+    return ["" if index < SPECIALS else tags[best] for index, best in enumerate(log_lexicon.argmax(-1).tolist())]
+
+
+# ---- figures, as plotly.js takes them
+
+
+def figure(space: WordSpace, projection: Projection, groups: Sequence[str], chosen: Sequence[int] = (),
+           run: Sequence[int] = ()) -> dict[str, Any]:
+    """The map: a point a word, a colour a group; chosen words (a search, a lasso) are large, words of the run have a ring."""
+    names = [name for name in dict.fromkeys(groups) if name]
+    solid = projection.points.shape[1] == 3
+    data = [_points(space, projection, [index for index, group in enumerate(groups) if group == name and index != SPECIALS - 1],
+                    name or "other", PALETTE[names.index(name) % len(PALETTE)] if name else "var(--tdl-soft)", solid)
+            for name in (*sorted(names), "")]
+    ring = {"size": 11, "color": "rgba(0,0,0,0)", "line": {"width": 2, "color": "var(--tdl-pin)"}}
+    diamond = {"size": 13, "color": "var(--tdl-no)", "symbol": "diamond"}
+    for name, places, marker in (("in the run", run, ring), ("found", chosen, diamond)):
+        if places:
+            data.append({**_points(space, projection, list(places), name, "", solid), "marker": marker, "mode": "markers+text",
+                         "textposition": "top center"})
+    axis = [f"axis {place + 1}" + (f", {100 * share:.0f} % of the variance" if projection.told else "")
+            for place, share in enumerate(projection.told or (0.0,) * projection.points.shape[1])]
+    titles = {key: {"title": {"text": title}} for key, title in zip(("xaxis", "yaxis", "zaxis"), axis, strict=False)}
+    return {"data": data, "layout": {"scene": titles} if solid else titles}
+
+
+def _points(space: WordSpace, projection: Projection, places: list[int], name: str, colour: str, solid: bool) -> dict[str, Any]:
+    points = projection.points[places]
+    axes = {key: np.round(points[:, axis], 3).tolist() for axis, key in enumerate("xyz"[: points.shape[1]])}
+    return {"type": "scatter3d" if solid else "scatter", "mode": "markers", "name": name,
+            "text": [space.words[place] for place in places],
+            "customdata": places, "hovertemplate": "%{text}<extra></extra>", **axes,
+            "marker": {"size": 3 if solid else 6, "color": colour, "opacity": 0.75}}
+
+
+def with_path(drawn: dict[str, Any], space: WordSpace, projection: Projection, path: Course, position: int) -> dict[str, Any]:
+    """The map with the way of a position: noisy points in grey, predictions in colour, a frame a step for where both stand."""
+    told = journey(space, path, position)
+    x = projection.place(path.x[:, position].astype("f4"), told["x"])
+    predicted = projection.place(path.x0_hat[:, position].astype("f4"), told["x0_hat"])
+    kind = "scatter3d" if x.shape[1] == 3 else "scatter"
+    lines = [("noisy x_t", x, told["x"], "var(--tdl-soft)"), ("prediction x0_hat", predicted, told["x0_hat"], "var(--tdl-no)")]
+    data = [{"type": kind, "mode": "lines+markers", "name": name, "line": {"color": colour, "width": 2},
+             "marker": {"size": 3, "color": colour}, "hovertemplate": "%{text}<extra></extra>", **_axes(points),
+             "text": [f"step {step + 1}: nearest to {space.words[index]}" for step, index in enumerate(nearest)]}
+            for name, points, nearest, colour in lines]
+    now = [{"type": kind, "mode": "markers", "showlegend": False, "hoverinfo": "skip", **_axes(points[:1]),
+            "marker": {"size": 8 if kind == "scatter3d" else 13, "color": colour}} for _, points, _, colour in lines]
+    first = len(drawn["data"]) + len(data)
+    frames = [{"name": f"step {step + 1}: {space.words[int(told['x0_hat'][step])]}", "traces": [first, first + 1],
+               "data": [_axes(points[step:step + 1]) for _, points, _, _ in lines]} for step in range(len(x))]
+    return {**drawn, "data": [*drawn["data"], *data, *now], "frames": frames}
+
+
+def _axes(points: Array) -> dict[str, Any]:
+    return {key: np.round(points[:, axis].astype("f8"), 3).tolist() for axis, key in enumerate("xyz"[: points.shape[1]])}

@@ -1,0 +1,125 @@
+"""The embedding space: a model's words as a map, a word's neighbours, and the way of a position from noise to its word."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from ui import atlas, plots, theme
+from ui.messages import attempt
+from ui.page import Page
+from ui.studio import Studio
+from ui.tab_generate import MODEL_QUEUE, PRIVATE
+
+VIEWS = (("PCA, flat", "pca2"), ("PCA, solid", "pca3"), ("UMAP", "umap"), ("t-SNE", "tsne"))
+COLOURS = (("part of speech", "tag"), ("slot", "slot"), ("none", "none"))
+ABOUT = """<p class="tdl-about">Every point is a word as the model sees it. Click one for its neighbours, drag a lasso to see
+which words of the run lie in it, and follow a position of the newest run on its way from noise to a word.</p>"""
+
+
+class Embedding:
+    """The tab: what is shown above, the map in the middle, neighbours and the rounding of a position below."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.studio = page, page.studio
+        self.atlas = atlas.Atlas(self.studio)
+        papers = [(paper.title, paper.slug) for paper in self.studio.papers() if paper.available]
+        gr.HTML(ABOUT)
+        with gr.Row(elem_classes="tdl-row"):
+            menu: dict[str, Any] = {"filterable": False, "min_width": 120}
+            self.paper = gr.Dropdown(papers, value=papers[0][1], label="Paper", elem_id="space-paper", **menu)
+            self.view = gr.Dropdown(list(VIEWS), value="pca2", label="Projection", elem_id="space-view", **menu)
+            self.colour = gr.Dropdown(list(COLOURS), value="tag", label="Colour", elem_id="space-colour", **menu)
+            self.search = gr.Textbox(label="Find a word", lines=1, min_width=120, elem_id="space-search", placeholder="Italian")
+            self.sample = gr.Number(1, label="Sample", precision=0, minimum=1, min_width=60, elem_id="space-sample")
+            self.position = gr.Number(1, label="Position", precision=0, minimum=1, min_width=60, elem_id="space-position")
+            self.follow = gr.Button("Follow it", size="sm", min_width=80, elem_id="space-follow")
+        self.note = gr.HTML("", elem_id="space-note", elem_classes="tdl-about")
+        self.map = plots.plot("space-map", height=470)
+        with gr.Row(elem_classes="tdl-columns"):
+            self.near = gr.HTML("", elem_id="space-near", apply_default_css=False)
+            self.rounding = gr.HTML("", elem_id="space-rounding", apply_default_css=False)
+        self._connect()
+
+    def _connect(self) -> None:
+        from gradio.context import Context
+
+        shown, asked = [self.map, self.note], [self.paper, self.view, self.colour, self.search, self.page.key]
+        draw: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "space", "trigger_mode": "always_last", **PRIVATE}
+        Context.block.select(self.draw, asked, shown, **draw)
+        for widget in (self.paper.input, self.view.input, self.colour.input, self.search.submit):
+            widget(self.draw, asked, shown, **draw)
+        self.map.click(self.click, [self.paper], [self.near], queue=False, **PRIVATE)
+        self.map.select(self.lasso, [self.paper, self.page.key], [self.near], queue=False, **PRIVATE)
+        self.follow.click(self.path, [*asked[:3], self.sample, self.position, self.page.key], [self.map, self.note, self.rounding],
+                          concurrency_limit=1, concurrency_id=MODEL_QUEUE, **PRIVATE)
+
+    def draw(self, paper: str, view: str, colour: str, search: str, key: str) -> list[Any]:
+        """The map, or why there is none."""
+        trace, _ = attempt(lambda: self.page.trace(key))
+        found, wrong = attempt(lambda: self.atlas.map(paper, view, colour, search or "", trace))
+        if found is None:
+            return ["", _sentence(wrong)]
+        figure, note = found
+        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=view != "pca3", zoom=True), ""]
+
+    def click(self, paper: str, event: gr.EventData) -> str:
+        """The neighbours of a clicked word."""
+        index = plots.clicked(event)
+        found, wrong = attempt(lambda: self.atlas.near(paper, index if isinstance(index, int) else -1))
+        return _neighbours(*found) if found else _sentence(wrong)
+
+    def lasso(self, paper: str, key: str, event: gr.EventData) -> Any:
+        """The words in the lasso, those of the run marked."""
+        places = [place for place in plots.selected(event) or () if isinstance(place, int)]
+        trace, _ = attempt(lambda: self.page.trace(key))
+        found, wrong = attempt(lambda: self.atlas.caught(paper, places, trace))
+        return _caught(found) if found is not None else _sentence(wrong)
+
+    def path(self, paper: str, view: str, colour: str, sample: int, position: int, key: str) -> list[Any]:
+        """The way of a position of the newest run, and what it was nearest to at every step."""
+        trace, wrong = attempt(lambda: self.page.trace(key))
+        found, wrong = attempt(lambda: self.atlas.follow(trace, view, colour, sample, position)) if trace else (None, wrong)
+        if found is None:
+            return [gr.skip(), _sentence(wrong), ""]
+        figure, note, rows = found
+        return [plots.pack(figure, note, name="path", zoom=True), "", _rounding(rows)]
+
+
+def _sentence(text: str) -> str:
+    return f'<p class="tdl-note" role="status">{html.escape(text)}</p>' if text else ""
+
+
+def _neighbours(word: str, near: Sequence[tuple[str, float]]) -> str:
+    rows = "".join(f"<tr><td>{html.escape(other)}</td><td>{far:.2f}</td></tr>" for other, far in near)
+    return (f'<h3 class="tdl-board-title">Nearest to {html.escape(word)}</h3><table class="tdl-numbers"><thead><tr><th>word</th>'
+            f"<th>distance</th></tr></thead><tbody>{rows}</tbody></table>")
+
+
+def _caught(words: Sequence[tuple[str, bool]]) -> str:
+    chips = " ".join(f'<span class="tdl-chip{" tdl-pinned" if in_run else " tdl-plain"}">{html.escape(word)}</span>'
+                     for word, in_run in words)
+    return (f'<h3 class="tdl-board-title">In the lasso: {len(words)} words; those of the run are underlined</h3>'
+            f'<p class="tdl-words">{chips}</p>')
+
+
+def _rounding(rows: Sequence[tuple[int, str, float, str, float, bool]]) -> str:
+    cells = "".join(f'<tr{" class=tdl-best" if jump else ""}><td>{step}</td><td>{html.escape(noisy)}</td><td>{far:.2f}</td>'
+                    f"<td>{html.escape(word)}</td><td>{off:.2f}</td></tr>" for step, noisy, far, word, off, jump in rows)
+    return ('<h3 class="tdl-board-title">Rounding: the nearest word at every step; a bar where the prediction jumps</h3>'
+            '<div class="tdl-table-box tdl-short"><table class="tdl-numbers"><thead><tr><th>step</th><th>noisy x_t</th>'
+            f"<th>distance</th><th>prediction x0_hat</th><th>distance</th></tr></thead><tbody>{cells}</tbody></table></div>")
+
+
+def build(page: Page) -> Embedding:
+    """Builds the tab into the current Blocks."""
+    return Embedding(page)
+
+
+if __name__ == "__main__":
+    with gr.Blocks() as demo, gr.Tabs(), gr.Tab("Embedding space"):
+        build(Page(Studio()))
+    demo.queue().launch(ssr_mode=False, **theme.launch_options())
