@@ -1,5 +1,6 @@
 """Control is measured end to end on tiny models with tiny analysers: rows, floor, ceiling, bars, and runs that go on."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -268,3 +269,12 @@ def test_all_papers_stand_in_one_table_of_control():
                for slug in ("sedd", "rdlm")]
     made = tables.together(results)
     assert [each["paper"] for each in made.rows] == ["SEDD", "RDLM"] and tables.together([]) is None
+
+
+def test_human_recall_is_that_of_all_texts_whose_meaning_has_the_slot(bench):
+    human = [dataclasses.replace(bench.human[0], meaning=meaning, text=text) for meaning, text in (
+        ("food[French]", "It serves French food ."), ("food[French]", "It is a pub ."),
+        ("area[riverside], food[Indian]", "Indian ."))]
+    course = Course(dataclasses.replace(bench, human=human), {}, samples=2)
+    assert course.recall == {"food": pytest.approx(200 / 3), "area": 0.0}
+    assert course.saying["food", "French"] == [("It", "serves", "French", "food", "."), ("It", "is", "a", "pub", ".")]
