@@ -14,7 +14,7 @@ _START = """
 const box = element.querySelector('.tdl-panel-cards');
 const cards = new ControlCards(box, {kinds: props.kinds,
   emit: text => { props.value = text; trigger('input'); },
-  fromSentence: (slug, sentence) => server.from_sentence(slug, sentence, cards.paper ?? '')});
+  fromSentence: (slug, sentence) => server.from_sentence(JSON.stringify([slug, sentence, cards.paper ?? '']))});
 const refresh = () => cards.set(props.value ?? '[]');
 watch('value', refresh);
 watch('kinds', () => { cards.paper = props.paper; cards.setKinds(props.kinds); });
@@ -23,7 +23,8 @@ refresh();
 """
 
 
-def cards(kinds: Sequence[dict[str, Any]], paper: str, read_sentence: Callable[[str, str, str], str]) -> gr.HTML:
+def cards(kinds: Sequence[dict[str, Any]], paper: str, read_sentence: Callable[[str, str, str], str],
+          elem_id: str = "controls") -> gr.HTML:
     """The panel of controls. Its value is a JSON list of controls, `["length=12"]`.
 
     Args:
@@ -32,11 +33,11 @@ def cards(kinds: Sequence[dict[str, Any]], paper: str, read_sentence: Callable[[
         read_sentence: gives the target that a sentence has, from a control's slug, the sentence and the paper; as JSON text with
             `target`, or `sentence` about what is wrong.
     """
-    def from_sentence(slug: str, sentence: str, paper: str) -> str:
-        return read_sentence(slug, sentence, paper)
+    def from_sentence(asked: str) -> str:                # Gradio hands one argument on
+        return read_sentence(*json.loads(asked))
 
     code = theme.parts("player/tools.js", "player/trees.js", "cards/cards.js") + _START
-    return gr.HTML(value="[]", html_template='<div class="tdl-panel-cards"></div>', apply_default_css=False, elem_id="controls",
+    return gr.HTML(value="[]", html_template='<div class="tdl-panel-cards"></div>', apply_default_css=False, elem_id=elem_id,
                    js_on_load=code, server_functions=[from_sentence], kinds=list(kinds), paper=paper)
 
 

@@ -12,6 +12,7 @@ from ui import gallery, links, messages, noise
 from ui.lessons import LESSONS
 from ui.links import Link
 from ui.order import Order
+from ui.player import pack
 from ui.studio import Studio
 
 Found = TypeVar("Found")
@@ -39,17 +40,18 @@ class Endpoints:
         """A sentence under the noise of every paper at many times: the likeliest word at each place, and how likely it is."""
         return told(lambda: noise.shown(self.studio, text, seed))
 
-    def trace(self, name: str, request: gr.Request) -> dict:
-        """A whole run as the player takes it: a stored one by its name, or one's own by the id in `generate`'s messages.
+    def trace(self, name: str, request: gr.Request) -> str:
+        """A whole run as the player takes it, as JSON text: a stored one by its name, or one's own by the id in its messages.
 
-        `link` is the address that plays or orders it again.
+        `link` is the address that plays or orders it again. (As text, because programs take an object with a `path`, such as the
+        speed path of a run, for a file to download.)
         """
         stored = name in gallery.names(self.folder)
         trace = told(lambda: self.studio.open(gallery.path_of(name, self.folder)) if stored else self.studio.traces.get(name))
         message = told(lambda: messages.whole(self.studio, trace, "" if stored else name, stored))
         base = links.base_of(dict(request.headers) if request else None)
         link = links.write(Link(trace=name), base) if stored else base + message["query"]
-        return {**message, "link": link}
+        return pack({**message, "link": link})
 
 
 def told(work: Callable[[], Found]) -> Found:

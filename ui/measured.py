@@ -13,7 +13,10 @@ from ui.facts import RESULTS
 
 ASSETS = RESULTS.parent
 BARS = "What it has to reach"    # caption of the tables of bars in result files
-TRAINED = {"Taggers and parsers": ASSETS / "linguistics", "Trained controllers": ASSETS / "controllers"}    # folders of cards
+TRAINED = {                      # folders of cards besides those of checkpoints, each with the command that fills it
+    "Taggers and parsers": (ASSETS / "linguistics", "python -m training linguistics"),
+    "Trained controllers": (ASSETS / "controllers", "python -m training controller"),
+}
 ABLATIONS = "python -m training ablations --data FOLDER"
 _FACTS = {"recipe": "Recipe", "dataset": "Data", "rows": "Training texts", "held_out": "Held out for tuning", "steps": "Steps",
           "batch": "Texts a step", "minutes": "Minutes of training", "hardware": "On", "parameters": "Parameters",

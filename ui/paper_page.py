@@ -135,10 +135,10 @@ def judges(card: Mapping[str, Any], digest: str) -> str:
     matcher = "".join(measurement(found) for found in measured.of_kind("matcher"))
     parts.append(section("The slot matcher", "<p>It says whether a text names a slot's value, by rules written before any model "
                          f"was measured.</p>{matcher}") if matcher else "")
-    for title, folder in measured.TRAINED.items():
+    for title, (folder, command) in measured.TRAINED.items():
         cards = measured.trained(folder)
         inner = "".join(trained_card(name, found) for name, found in cards)
-        parts.append(section(title, inner or "<p>None is in the box.</p>"))
+        parts.append(section(title, inner or f"<p>None is in the box. To train them: <code>{command}</code></p>"))
     return f'<div class="tdl-sheet">{"".join(parts)}</div>'
 
 

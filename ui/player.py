@@ -12,7 +12,8 @@ from ui import theme, tokens
 
 _START = """
 const box = element.querySelector('.tdl');
-const player = new TracePlayer(box, {scale: props.colours, inks: props.inks, savePage: id => server.save_page(id)});
+const player = new TracePlayer(box, {scale: props.colours, inks: props.inks, savePage: id => server.save_page(id),
+  pin: pattern => trigger('pin', {pattern})});
 const refresh = () => { if (props.value) player.show(JSON.parse(props.value)); };
 watch('value', refresh);
 refresh();
@@ -21,6 +22,8 @@ refresh();
 
 def player(first: Mapping[str, Any], make_page: Callable[[str], str]) -> gr.HTML:
     """A component that plays runs in the browser. Its value is one message as JSON text, see `ui.messages`.
+
+    Its event `pin` carries the infill pattern of the words that were pinned by a click.
 
     Args:
         first: the message that it opens with.

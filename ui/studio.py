@@ -23,6 +23,7 @@ from ui.zerogpu import Decorator, Worker
 if TYPE_CHECKING:
     from controllers.base import Context
     from diffusion import DiffusionModel, Trace
+    from diffusion.autoregressive import LanguageModel
 
 MAX_LOADED = 8
 
@@ -45,6 +46,7 @@ class Studio:
         self._models = ModelStore(self._load, max_loaded)
         self._worker = Worker(self._begin, gpu) if gpu is not None else None
         self._contexts: dict[str, Context] = {}
+        self._loaded_judge: LanguageModel | None = None
 
     # ---- what there is
 
@@ -239,6 +241,34 @@ class Studio:
         if finished:
             trace.info["results"] = [asdict(result) for result in results]
         return results
+
+    def perplexity(self, trace: Trace) -> float | None:
+        """The judge's perplexity of a trace's texts as they stand; None where no judge is here, or it knows other words.
+
+        The judge is a language model that guides nothing and is compared with nothing.
+        """
+        from diffusion.core.errors import StudioError
+        from diffusion.core.vocab import Vocabulary
+        from diffusion.judging import perplexity, texts_of
+
+        judge = self._judge()
+        if judge is None or judge.vocab.fingerprint != Vocabulary.of(trace.info["words"]).fingerprint:
+            return None
+        import torch
+
+        pool = [text for text in texts_of(torch.from_numpy(trace.ids.astype("int64"))) if text]
+        try:
+            return round(perplexity(judge, pool), 3)
+        except StudioError:                              # no text has a word, or one is longer than the judge reads
+            return None
+
+    def _judge(self) -> LanguageModel | None:
+        """The judge of fluency, loaded once; None where its checkpoint is not here."""
+        from diffusion.autoregressive import LanguageModel, load_judge
+
+        if self._loaded_judge is None and self._folder(LanguageModel.slug).is_dir():
+            self._loaded_judge = load_judge(str(self._folder(LanguageModel.slug)))
+        return self._loaded_judge
 
     def link(self, order: Order, base: str) -> str:
         """An address that orders the same run again: `base` with the order as its query.

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from ui import gallery, links, messages, theme
+from ui import cards, gallery, links, messages, theme
 from ui.forms import Form
-from ui.order import Order
+from ui.order import MAX_TEXT, Order
 from ui.page import Page
 from ui.player import pack, player
 from ui.studio import Studio
@@ -82,6 +82,7 @@ class Generate:
                           concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
         gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
         self.stop.click(self.end, [self.key], [self.player], cancels=[self.runs], queue=False, **PRIVATE)
+        self.player.pin(self.pin, [self.form.controls], [self.form.controls], queue=False, **PRIVATE)
         for button, order in self.examples:
             button.click(partial(self.choose, order), [self.pending], shown, concurrency_limit=None, **PRIVATE)
         Context.root_block.load(self.follow, [self.query, self.pending], [*shown, self.player, self.key, self.notice], js=QUERY,
@@ -117,6 +118,11 @@ class Generate:
         """Ends a run; the player shows how far it came."""
         message = messages.stopped(self.studio, key)
         return gr.skip() if message is None else pack(message)
+
+    def pin(self, controls: str, event: gr.EventData) -> str:
+        """Puts words that were pinned by a click into the panel of controls, as its infill; the other controls stay."""
+        others = [control for control in cards.controls_of(controls) if not control.startswith("infill=")]
+        return cards.value_of([*others, f"infill={event.pattern}"[:MAX_TEXT]])
 
     def choose(self, order: Order, count: int) -> list[Any]:
         """Shows an order in the form and has it run."""

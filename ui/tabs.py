@@ -26,6 +26,8 @@ class Tab(NamedTuple):
 TABS = (
     Tab("generate", "Generate", "ui.tab_generate"),
     Tab("trajectory", "Trajectory", "ui.tab_trajectory"),
+    Tab("samplers", "Compare samplers", "ui.tab_samplers"),
+    Tab("compare", "Compare papers", "ui.tab_compare"),
     Tab("models", "Papers and models", "ui.tab_models"),
 )
 

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-STYLES, PLAYER = ASSETS / "style", ASSETS / "player"
+STYLES, PLAYER, BOARD = ASSETS / "style", ASSETS / "player", ASSETS / "board"
+READER = tuple(PLAYER / name for name in ("tools.js", "picture.js", "trace.js", "curves.js"))     # what other components share
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
@@ -43,9 +44,10 @@ def style() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(STYLES.glob("*.css")))
 
 
-def script(folder: Path = PLAYER) -> str:
-    """The code of a component of the page, the player's unless told otherwise: its parts in the order of their names."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.js")))
+def script(*places: Path) -> str:
+    """The code of a component of the page, the player's unless told otherwise: files, and folders in the order of their names."""
+    files = [file for place in places or (PLAYER,) for file in (sorted(place.glob("*.js")) if place.is_dir() else [place])]
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def parts(*names: str) -> str:

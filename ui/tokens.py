@@ -22,6 +22,10 @@ SCALE = ("#1f2a5c", "#293b6e", "#344d80", "#3f5f93", "#53769a", "#698ca1", "#7fa
          "#fbf3cf")
 
 
+# From nothing to much, for pressure: even steps from a warm grey to vermilion (Okabe and Ito), told apart in grey too.
+PRESSURES = ("#f4f4f0", "#fde8d3", "#fbcfa4", "#f5b076", "#ec8f4b", "#dd6f22", "#b9500a", "#7f3403")
+
+
 def luminance(colour: str) -> float:
     """Relative luminance of ``#rrggbb``, 0 black to 1 white. Source: WCAG 2.2."""
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
@@ -35,6 +39,7 @@ def ink(colour: str) -> str:
 
 
 INKS = tuple(ink(colour) for colour in SCALE)
+PRESSURE_INKS = tuple(ink(colour) for colour in PRESSURES)
 
 
 def level(probability: float) -> int:

@@ -1,184 +1,328 @@
-// The board of a run: positions across, steps down, each cell the word that stood there, coloured by how sure the model was. Drawn on
-// a canvas, so that 64 positions at 200 steps scrub at the screen's own rate.
+// The Trajectory tab: boards of one or two runs, with one scrubber and one clock. All but a further run happens in the browser.
 
-const LEAST_ROW = 17, LEFT_PAD = 44, HEAD_ROW = 38;
+const MODES = {confidence: "Confidence", entropy: "Entropy", pressure: "Pressure"};
 
 class Board {
-  constructor(root, {scale, inks, title, onSeek, onPick}) {
-    Object.assign(this, {root, scale, inks, onSeek, onPick, life: null, frame: 0, mode: "confidence", allPads: false, every: false, picked: null,
-      other: null});
-    root.textContent = "";
-    this.title = make("h3", "tdl-board-title", title, root);
-    this.box = make("div", "tdl-board-box", "", root);
-    this.canvas = make("canvas", "tdl-board", "", this.box);
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "img");
-    this.canvas.addEventListener("click", event => this.pick(event));
-    this.canvas.addEventListener("keydown", event => this.key(event));
-    new ResizeObserver(() => this.draw()).observe(this.box);
+  constructor(root, {scale, inks, pressures, pressureInks, stored, server, ask}) {
+    Object.assign(this, {root, scale, inks, pressures, pressureInks, stored, server, ask, mode: "confidence", frame: 0, chosen: null,
+      allPads: false, playing: null, zoom: null, first: null, second: null, sample: 0, kept: []});
+    root.trajectory = this;
+    this.build();
+    this.listen();
+    this.tint();
   }
 
-  show(life, other = null) {                       // `other` is the board beside it, to mark the words that differ
-    this.life = life;
-    this.other = other;
-    this.picked = null;
-    this.draw();
+  build() {
+    const bar = make("div", "tdl-bar", "", this.root);
+    this.about = make("span", "tdl-status tdl-board-about", "", bar);
+    const tools = make("span", "tdl-tools", "", bar);
+    this.tools = Object.fromEntries([["open", "Open trace", "Play a trace file; it can also be dropped here"],
+      ["save", "Save trace", "Every step of this run as JSON"], ["gif", "GIF", "This sample as an animated picture"],
+      ["svg", "SVG", "The board as SVG"], ["png", "PNG", "The board as PNG"]].map(([name, label, title]) => [name, this.button(tools, "tdl-tool", label, title)]));
+    this.alert = make("div", "tdl-alert", "", this.root);
+    this.alert.setAttribute("role", "alert");
+    this.alert.hidden = true;
+    const bench = make("div", "tdl-bench", "", this.root);
+    this.samples = this.select(bench, "Sample", []);
+    this.modes = make("span", "tdl-switch", "", bench);
+    this.modes.setAttribute("role", "group");
+    this.modes.setAttribute("aria-label", "What colours show");
+    for (const [mode, label] of Object.entries(MODES)) this.button(this.modes, "tdl-mode", label, "", () => this.setMode(mode)).dataset.mode = mode;
+    this.pads = this.button(bench, "tdl-tool", "", "Positions behind the END of the text", () => { this.allPads = !this.allPads; this.arrange(); });
+    const zoom = make("label", "tdl-zoom", "Zoom", bench);
+    this.zoomer = make("input", "", "", zoom);
+    Object.assign(this.zoomer, {type: "range", min: 0, max: 100, value: 0});
+    this.compare = this.button(bench, "tdl-compare", "Compare with the same noise, uncontrolled", "Runs the same order and seed without its controls",
+      () => this.counterfactual());
+    this.beside = this.select(bench, "Beside it", []);
+    this.legend = make("div", "tdl-legend", "", this.root);
+    this.panes = make("div", "tdl-panes", "", this.root);
+    this.one = new Pane(this.panes, this);
+    this.two = new Pane(this.panes, this);
+    this.deck = new Deck(this.root, this);
+    this.summary = make("div", "tdl-summary", "", this.root);
+    const plot = make("div", "tdl-plot", "", this.root);
+    this.panels = new Panels(plot, frame => this.seek(frame));
+    this.tip = make("div", "tdl-tip", "", this.root);
+    this.file = make("input", "", "", this.root);
+    Object.assign(this.file, {type: "file", accept: ".json,application/json", hidden: true});
+    this.tip.hidden = true;
   }
 
-  get columns() { return this.allPads ? this.life.length : this.life.used; }
-  get stride() { return this.every ? 1 : Math.max(1, Math.ceil(this.life.count / 24)); }
-  get steps() {                                    // the steps that have a row: evenly apart, the last one always
-    const {count} = this.life, {stride} = this, rows = [];
-    for (let frame = count - 1; frame >= 0; frame -= stride) rows.unshift(frame);
-    return rows;
+  button(parent, kind, label, title, act = null) {
+    const button = make("button", kind, label, parent);
+    button.type = "button";
+    if (title) button.title = title;
+    if (act) button.addEventListener("click", act);
+    return button;
   }
 
-  colours(cell) {
-    if (this.mode === "confidence") return this.shade(cell.special && cell.name === "PAD" && cell.prob > .99 ? null : cell.prob);
-    if (this.mode === "entropy") return this.shade(1 - cell.entropy / Math.max(.01, this.life.mostEntropy));
-    return this.shade(1 - Math.min(1, cell.pressure / Math.max(.01, this.life.mostPressure)));
+  select(parent, label, choices) {
+    const box = make("label", "tdl-select", label, parent), select = make("select", "tdl-speed", "", box);
+    this.options(select, choices);
+    return select;
   }
 
-  shade(share) {
-    if (share === null) return [this.wash, this.soft];
-    const place = Math.min(10, Math.max(0, Math.round(10 * share)));
-    return [this.scale[place], this.inks[place]];
+  options(select, choices) {
+    select.textContent = "";
+    for (const [value, label] of choices) make("option", "", label, select).value = value;
   }
 
-  draw() {
-    if (!this.life || !this.box.clientWidth) return;
-    const style = getComputedStyle(this.root);
-    [this.text, this.soft, this.line, this.wash, this.accent, this.no] = ["text", "soft", "line", "wash", "accent", "no"]
-      .map(name => style.getPropertyValue(`--tdl-${name}`).trim());
-    const ratio = window.devicePixelRatio || 1, columns = this.columns, rows = this.steps;
-    const room = (this.box.clientWidth - LEFT_PAD - 2) / columns;
-    this.wide = Math.max(54, Math.min(96, room));
-    this.tall = LEAST_ROW;
-    const width = LEFT_PAD + this.wide * columns + 1, height = HEAD_ROW + this.tall * rows.length + 1;
-    Object.assign(this.canvas.style, {width: `${width}px`, height: `${height}px`});
-    Object.assign(this.canvas, {width: Math.round(width * ratio), height: Math.round(height * ratio)});
-    const pen = this.pen = this.canvas.getContext("2d", {willReadFrequently: true});
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.textBaseline = "middle";
-    this.head(pen, columns);
-    rows.forEach((frame, row) => this.row(pen, frame, row, rows[row - 1] ?? -1, columns));
-    this.canvas.setAttribute("aria-label", `Board of ${columns} positions at ${rows.length} of ${this.life.count} steps; the arrow keys move ` +
-      "the chosen cell");
-    this.base = pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
-    this.cursor();
+  listen() {
+    this.samples.addEventListener("change", () => { this.sample = Number(this.samples.value); this.chosen = null; this.arrange(); });
+    this.zoomer.addEventListener("input", () => { this.zoom = Number(this.zoomer.value) / 100; this.layout(); });
+    this.beside.addEventListener("change", () => this.put(this.beside.value));
+    const acts = {open: () => this.pick(false), save: () => this.saveTrace(), gif: () => this.saveGif(), svg: () => this.savePicture("svg"), png: () => this.savePicture("png")};
+    for (const [name, act] of Object.entries(acts)) this.tools[name].addEventListener("click", act);
+    this.file.addEventListener("change", () => { this.read(this.file.files[0]); this.file.value = ""; });
+    this.root.addEventListener("dragover", event => { event.preventDefault(); this.root.classList.add("tdl-over"); });
+    this.root.addEventListener("dragleave", () => this.root.classList.remove("tdl-over"));
+    this.root.addEventListener("drop", event => {
+      event.preventDefault();
+      this.root.classList.remove("tdl-over");
+      this.forSecond = false;
+      this.read(event.dataTransfer.files[0]);
+    });
+    this.shown = event => { if (this.root.isConnected) this.follow(event.target.tracePlayer); else document.removeEventListener("run-shown", this.shown); };
+    document.addEventListener("run-shown", this.shown);
+    new ResizeObserver(() => this.layout()).observe(this.root);
+    const repaint = () => { this.tint(); this.layout(); };
+    new MutationObserver(repaint).observe(document.body, {attributes: true, attributeFilter: ["class"]});
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(repaint, 50));
   }
 
-  head(pen, columns) {
-    pen.font = "600 11.5px ui-sans-serif, system-ui, sans-serif";
-    for (let place = 0; place < columns; place++) {
-      const x = LEFT_PAD + place * this.wide, differs = this.other && this.other.words[place] !== this.life.words[place];
-      pen.fillStyle = differs ? this.no : this.text;
-      this.clipped(pen, this.life.words[place], x + 3, 11, this.wide - 5);
-      pen.fillStyle = this.soft;
-      pen.font = "10px ui-sans-serif, system-ui, sans-serif";
-      const commit = this.life.commits[place], flips = this.life.flips[place];
-      this.clipped(pen, `${place + 1} · step ${commit + 1}${flips > 1 ? ` · ${flips}×` : ""}`, x + 3, 26, this.wide - 5);
-      pen.font = "600 11.5px ui-sans-serif, system-ui, sans-serif";
-      if (differs) { pen.fillStyle = this.no; pen.fillRect(x + 1, HEAD_ROW - 4, this.wide - 3, 2); }
+  tint() {                                             // the theme's colours, for the canvas
+    const style = getComputedStyle(this.root), of = name => style.getPropertyValue(`--tdl-${name}`).trim();
+    this.ink = {text: of("text"), soft: of("soft"), paper: of("paper"), accent: of("accent"), changed: of("pin"), commit: of("c0v")};
+  }
+
+  // ---- which runs
+
+  follow(player) {                                     // the run that the page's player shows, once it is whole
+    if (!player?.run?.arrays || player.message === this.first?.message) return;
+    this.take(player.run, player.message);
+  }
+
+  async handle(message) {                              // what Python says: look at the player, fetch a run, or news of the second run
+    if (message.kind === "second") return this.news(message.message);
+    if (message.kind === "key" && message.key !== this.first?.message.id) return this.fetch(message.key, false);
+    if (message.kind !== "player") return undefined;
+    const player = document.querySelector("#player .tdl")?.tracePlayer;
+    if (player?.run) return this.follow(player);
+    return this.first ? undefined : this.fetch("", false);
+  }
+
+  async fetch(key, second) { return this.open(JSON.parse(await this.server.run_of(key)), second); }
+
+  async open(message, second) {
+    if (message.kind !== "trace") return this.complain(message.sentence);
+    try {
+      const run = await readTrace(message.trace);
+      return second ? this.takeSecond(run, message) : this.take(run, message);
+    } catch (error) {
+      return this.complain(`This is not a trace of this lab (${error.message}). Use a file that was saved here.`);
     }
   }
 
-  row(pen, frame, row, before, columns) {
-    const y = HEAD_ROW + row * this.tall;
-    pen.font = "10px ui-sans-serif, system-ui, sans-serif";
-    pen.fillStyle = this.soft;
-    pen.textAlign = "right";
-    pen.fillText(String(frame + 1), LEFT_PAD - 6, y + this.tall / 2);
-    pen.textAlign = "left";
-    pen.font = "11.5px ui-sans-serif, system-ui, sans-serif";
-    for (let place = 0; place < columns; place++) {
-      const x = LEFT_PAD + place * this.wide, cell = this.life.cell(frame, place), [ground, ink] = this.colours(cell);
-      pen.fillStyle = ground;
-      pen.fillRect(x, y, this.wide - 1, this.tall - 1);
-      pen.fillStyle = cell.special ? this.mode === "confidence" && cell.name === "PAD" ? this.soft : ink : ink;
-      pen.font = cell.special ? "9.5px ui-sans-serif, system-ui, sans-serif" : "11.5px ui-sans-serif, system-ui, sans-serif";
-      this.clipped(pen, cell.name, x + 4, y + this.tall / 2, this.wide - 8);
-      const commit = this.life.commits[place];
-      if (commit > before && commit <= frame && commit > 0) {          // the last change of the word lies in this row
-        pen.fillStyle = this.text;
-        pen.fillRect(x, y, this.wide - 1, 2);
-      } else if (this.changedSince(before, frame, place)) {
-        pen.fillStyle = ink;
-        pen.beginPath();
-        pen.moveTo(x + this.wide - 7, y + 1);
-        pen.lineTo(x + this.wide - 1, y + 1);
-        pen.lineTo(x + this.wide - 1, y + 7);
-        pen.fill();
-      }
+  take(run, message) {
+    this.first = {run, message};
+    this.second = null;
+    Object.assign(this, {sample: 0, chosen: null, busy: false});
+    if (message.id && !this.kept.some(kept => kept.id === message.id)) this.kept.unshift({id: message.id, title: named(run)});
+    this.options(this.samples, run.seeds.map((seed, place) => [place, `${place + 1}, seed ${seed}`]));
+    this.arrange();
+    this.seek(Infinity);
+  }
+
+  takeSecond(run, message) {
+    this.second = {run, message};
+    this.busy = false;
+    this.arrange();
+  }
+
+  complain(sentence) {
+    this.alert.textContent = sentence;
+    this.alert.hidden = false;
+    this.busy = false;
+    if (this.first) this.arrange(false);
+  }
+
+  counterfactual() {
+    if (this.busy) return this.runningKey && this.server.end_run(this.runningKey);
+    this.busy = true;
+    this.compare.textContent = "Waiting …";
+    this.alert.hidden = true;
+    return this.ask({order: JSON.stringify(this.first.run.info.order)});
+  }
+
+  news(message) {                                      // how far the second run is
+    if (message.kind === "error") return this.complain(message.sentence);
+    if (message.kind === "trace") return this.open(message, true);
+    this.runningKey = message.id;
+    if (this.busy) this.compare.textContent = message.kind === "live" ? `Stop: step ${message.index + 1} of ${message.steps}` : message.note;
+    return undefined;
+  }
+
+  put(choice) {                                        // what is chosen to stand beside the run
+    const [kind, ...rest] = choice.split(":"), key = rest.join(":");
+    this.alert.hidden = true;
+    if (kind === "none") { this.second = null; return this.arrange(); }
+    if (kind === "file") { this.pick(true); return this.arrange(); }
+    if (kind === "stored") return this.server.stored_run(key).then(text => this.open(JSON.parse(text), true));
+    return kind === "run" ? this.fetch(key, true) : undefined;
+  }
+
+  pick(second) { this.forSecond = second; this.file.click(); }
+
+  async read(file) {
+    if (!file) return;
+    try {
+      const trace = JSON.parse(await file.text());
+      this.alert.hidden = true;
+      await this.open({kind: "trace", id: "", stored: true, note: file.name, trace}, this.forSecond);
+    } catch {
+      this.complain(`'${file.name}' is not a trace of this lab. Use a file that was saved here.`);
     }
   }
 
-  changedSince(before, frame, place) {
-    for (let at = Math.max(1, before + 1); at <= frame; at++) if (this.life.cell(at, place).changed) return true;
-    return false;
+  // ---- drawing
+
+  arrange(calm = true) {
+    const {first, second} = this;
+    if (calm) this.alert.hidden = true;
+    this.lives = new Lives(first.run, this.sample);
+    const alike = second ? Math.min(this.sample, second.run.seeds.length - 1) : 0;
+    this.others = second ? new Lives(second.run, alike) : null;
+    const whole = Math.max(first.run.length, second?.run.length ?? 0), ends = Math.max(this.lives.end, this.others?.end ?? 0);
+    this.columns = this.allPads ? whole : ends;
+    this.pads.hidden = whole === ends;
+    this.pads.textContent = this.allPads ? "hide PAD" : `PAD × ${whole - ends}`;
+    this.about.textContent = named(first.run);
+    this.one.show(this.lives, this.others, second ? `First: ${controlled(first.run)}` : "");
+    this.two.show(this.others, this.lives, second ? `Second: ${second.message.note || controlled(second.run)} · seed ${second.run.seeds[alike]}` : "");
+    const order = first.run.info.order, can = Boolean(order?.controls?.length) && Boolean(this.ask);
+    this.compare.hidden = !can;
+    if (!this.busy) this.compare.textContent = "Compare with the same noise, uncontrolled";
+    const chosen = second ? "now" : "none";
+    this.options(this.beside, [["none", "nothing"], ...(second ? [["now", second.message.note || controlled(second.run)]] : []),
+      ...this.kept.filter(kept => kept.id !== first.message.id && kept.id !== second?.message.id).map(({id, title}) => [`run:${id}`, title]),
+      ...this.stored.map(([name, title]) => [`stored:${name}`, `stored: ${title}`]), ["file", "a trace file …"]]);
+    this.beside.value = chosen;
+    this.tops = {entropy: Math.max(0.1, this.lives.most("entropy"), this.others?.most("entropy") ?? 0),
+      pressure: Math.max(this.lives.most("pressure"), this.others?.most("pressure") ?? 0)};
+    describe(this);
+    this.setMode(this.mode);
+    this.panels.plot(this.lives, this.others);
+    this.seek(Math.min(this.frame, this.lives.steps - 1));
   }
 
-  clipped(pen, text, x, y, width) {
-    let shown = text;
-    if (pen.measureText(shown).width > width) {
-      while (shown.length > 1 && pen.measureText(`${shown}…`).width > width) shown = shown.slice(0, -1);
-      shown += "…";
-    }
-    pen.fillText(shown, x, y);
+  setMode(mode) {
+    this.mode = mode;
+    for (const button of this.modes.children) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    legend(this);
+    this.layout();
   }
 
-  // ---- the step and the cell that are looked at
+  layout() {
+    if (!this.lives || !this.root.clientWidth) return;
+    const width = this.root.clientWidth, phone = width < 600, pair = Boolean(this.others);
+    const fits = pair && this.columns * 46 + AXIS <= (width - 16) / 2, room = fits ? (width - 16) / 2 : width;
+    this.panes.classList.toggle("tdl-beside", fits);
+    const column = Math.min(96, Math.max(phone ? 50 : 46, Math.floor((room - AXIS - 2) / this.columns)));
+    const high = pair && !fits ? 230 : phone ? 330 : 380, steps = Math.max(this.lives.steps, this.others?.steps ?? 0);
+    const low = Math.min(20, Math.max(1.5, (high - HEAD - 2) / steps)), row = low + (this.zoom ?? 0) * (20 - low);
+    this.zoomer.parentNode.hidden = low > 15;
+    for (const pane of [this.one, this.two]) pane.layout(column, row, high);
+    this.point();
+  }
+
+  colour(lives, frame, place) {                        // place on the scale of the mode
+    const value = lives.value(this.mode, frame, place), last = this.scale.length - 1;
+    if (this.mode === "confidence") return Math.min(last, Math.max(0, Math.round(value * last)));
+    if (this.mode === "entropy") return last - Math.round(last * Math.min(1, value / this.tops.entropy));
+    return this.tops.pressure > 0.0005 ? Math.round((this.pressures.length - 1) * Math.sqrt(value / this.tops.pressure)) : 0;
+  }
+  fill(colour) { return (this.mode === "pressure" ? this.pressures : this.scale)[colour]; }
+  inkOn(colour) { return (this.mode === "pressure" ? this.pressureInks : this.inks)[colour]; }
 
   seek(frame) {
-    this.frame = frame;
-    if (this.base) this.cursor();
+    if (!this.lives) return;
+    this.frame = Math.max(0, Math.min(this.lives.steps - 1, frame));
+    this.one.seek(this.frame);
+    if (this.others) this.two.seek(partner(this.frame, this.lives.steps, this.others.steps));
+    this.deck.show(this.frame, this.lives);
+    this.panels.move(this.frame);
+    this.one.canvas.setAttribute("aria-label", `Board of ${this.lives.steps} steps and ${this.columns} positions. ` +
+      `Step ${this.frame + 1}: ${Array.from({length: this.lives.end}, (_, place) => this.lives.word(this.frame, place)).join(" ")}`);
+    this.point();
   }
 
-  rowOf(frame) {
-    const rows = this.steps;
-    let best = 0;
-    rows.forEach((each, row) => { if (each <= frame) best = row; });
-    return best;
+  scrolled(from) {
+    const to = from === this.one ? this.two : this.one;
+    if (!this.others || this.scrolling === from) return;
+    this.scrolling = to;
+    to.scroller.scrollLeft = from.scroller.scrollLeft;
+    requestAnimationFrame(() => { this.scrolling = null; });
+    this.point();
   }
 
-  cursor() {
-    const {pen} = this, y = HEAD_ROW + this.rowOf(this.frame) * this.tall, width = LEFT_PAD + this.wide * this.columns;
-    pen.putImageData(this.base, 0, 0);
-    pen.strokeStyle = this.accent;
-    pen.lineWidth = 2;
-    pen.strokeRect(LEFT_PAD - 1, y - 1, width - LEFT_PAD + 1, this.tall + 1);
-    if (this.picked !== null) {
-      pen.strokeStyle = this.text;
-      pen.strokeRect(LEFT_PAD + this.picked * this.wide, y, this.wide - 1, this.tall - 1);
-    }
-    if (this.life.count > 1) this.keepInView(y);
+  // ---- one cell
+
+  choose(pane, place, frame) {
+    const own = pane === this.one ? frame : partner(frame, this.others.steps, this.lives.steps);
+    this.chosen = this.chosen === place && own === this.frame ? null : place;
+    this.held = pane;
+    this.seek(own);
   }
 
-  keepInView(y) {
-    const {scrollTop, clientHeight} = this.box;
-    if (y < scrollTop || y + this.tall > scrollTop + clientHeight) this.box.scrollTop = y - clientHeight / 2;
-  }
-
-  pick(event) {
-    if (!this.life) return;
-    const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-    const place = Math.floor((x - LEFT_PAD) / this.wide), row = Math.floor((y - HEAD_ROW) / this.tall), rows = this.steps;
-    if (place < 0 || place >= this.columns) return;
-    this.picked = place;
-    this.onSeek(rows[Math.min(rows.length - 1, Math.max(0, row))]);
-    this.onPick(place);
-  }
-
-  key(event) {
-    if (!this.life) return;
-    const moves = {ArrowLeft: -1, ArrowRight: 1}, steps = {ArrowUp: -this.stride, ArrowDown: this.stride};
-    if (!(event.key in moves) && !(event.key in steps)) return;
+  walk(event, pane) {
+    const {chosen, lives} = this, acts = {ArrowUp: () => this.seek(this.frame - 1), ArrowDown: () => this.seek(this.frame + 1),
+      ArrowLeft: () => this.choose(pane, Math.max(0, (chosen ?? 1) - 1), pane.frame),
+      ArrowRight: () => this.choose(pane, Math.min(lives.length - 1, (chosen ?? -1) + 1), pane.frame),
+      Home: () => this.seek(0), End: () => this.seek(Infinity), " ": () => this.deck.toggle(), Escape: () => { this.chosen = null; this.seek(this.frame); }};
+    if (!acts[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    event.stopPropagation();
-    if (event.key in steps) return this.onSeek(this.frame + steps[event.key]);
-    this.picked = Math.max(0, Math.min(this.columns - 1, (this.picked ?? -1) + moves[event.key]));
-    this.onPick(this.picked);
+    acts[event.key]();
   }
 
-  png() { return this.canvas.toDataURL("image/png"); }
+  point() {                                            // the candidates of the chosen cell
+    const pane = this.held === this.two && this.others ? this.two : this.one, {chosen} = this;
+    this.tip.hidden = chosen === null || !this.lives || chosen >= pane.lives.length;
+    if (this.tip.hidden) return;
+    const found = pane.lives.run.candidates(pane.frame, pane.lives.sample, chosen);
+    this.tip.textContent = "";
+    make("div", "tdl-tip-head", `position ${chosen + 1}, step ${pane.frame + 1}${this.others ? `, ${pane === this.one ? "first" : "second"}` : ""}`, this.tip);
+    candidates(this.tip, found);
+    const box = this.root.getBoundingClientRect(), at = pane.corner(chosen);
+    const high = this.tip.offsetHeight, under = at.bottom + 6 - box.top;
+    this.tip.style.left = `${Math.max(4, Math.min(at.left - box.left, box.width - this.tip.offsetWidth - 8))}px`;
+    this.tip.style.top = `${window.innerHeight - at.bottom < high + 8 ? Math.max(4, under - high - pane.rowHeight - 12) : under}px`;
+  }
+
+  // ---- what can be kept
+
+  saveTrace() { saveFile("trace.json", new Blob([JSON.stringify(this.first.message.trace)])); }
+
+  async saveGif() {
+    const {message} = this.first, label = this.tools.gif.textContent;
+    this.tools.gif.textContent = "Drawing …";
+    const answer = await this.server.gif_of([message.id, this.sample, message.id ? "" : JSON.stringify(message.trace)]);
+    this.tools.gif.textContent = label;
+    if (!answer.startsWith("data:")) return this.complain(answer);
+    return saveFile("run.gif", await (await fetch(answer)).blob());
+  }
+
+  savePicture(kind) {
+    const {one} = this, [width, height] = [one.spacer.offsetWidth, one.spacer.offsetHeight];
+    const svg = new XMLSerializer().serializeToString(one.picture(new SvgPen(width, height)).node);
+    if (kind === "svg") saveSvg("board", svg);
+    else savePng("board", svg, width, height, this.ink.paper);
+  }
 }
+
+function named(run) {
+  const {info} = run;
+  return [info.title ?? info.paper, info.sampler, `${run.count} steps`, `seed ${run.seeds[0]}`, ...(info.order?.controls ?? [])].filter(Boolean).join(" · ");
+}
+
+function controlled(run) { return run.info.order?.controls?.length ? "with controls" : "without controls"; }

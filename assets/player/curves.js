@@ -65,6 +65,7 @@ class Curves {
       make("i", "", "", key);
       return {...line, label: make("span", "", "", key)};
     });
+    pictureButtons(head, "curves", svg, () => getComputedStyle(box).getPropertyValue("--tdl-paper"));
     this.panels.push({cursor, x, named, unit});
     this.drag(svg, steps, at => (at - LEFT) / (width - LEFT - RIGHT) * (total - 1));
   }

@@ -3,9 +3,22 @@
 
 const ABOUT = {PAD: "padding: nothing stands here", END: "end of the text", UNK: "a word outside the vocabulary"};
 
+function infill(words, places) {                   // the pattern that fixes the words at these places and leaves all else open
+  const last = Math.max(-1, ...places), pieces = [];
+  let open = 0;
+  for (let place = 0; place <= last; place++) {
+    if (!places.has(place)) { open++; continue; }
+    if (open) pieces.push(`___${open}`);
+    pieces.push(words[place]);
+    open = 0;
+  }
+  const end = words.indexOf("END"), more = (end < 0 ? words.length : end) - 1 > last;
+  return pieces.length ? [...pieces, ...(more ? ["___"] : [])].join(" ") : "";
+}
+
 class TracePlayer {
-  constructor(root, {scale, inks, savePage = null}) {
-    Object.assign(this, {root, scale, inks, savePage, run: null, frame: 0, playing: null, allPads: false, held: null, turn: 0});
+  constructor(root, {scale, inks, savePage = null, pin = null}) {
+    Object.assign(this, {root, scale, inks, savePage, pin, run: null, frame: 0, playing: null, allPads: false, held: null, turn: 0});
     root.tracePlayer = this;
     root.tabIndex = 0;
     root.setAttribute("role", "group");
@@ -111,7 +124,7 @@ class TracePlayer {
     if (!this.root.isConnected) return document.removeEventListener("keydown", this.keys);
     const here = event.target === document.body || this.root.contains(event.target);
     const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target !== this.slider;
-    if (!here || typing || event.ctrlKey || event.metaKey || event.altKey || !this.run?.count) return undefined;
+    if (!here || !this.root.offsetParent || typing || event.ctrlKey || event.metaKey || event.altKey || !this.run?.count) return undefined;
     if (event.key === " " && event.target.tagName === "BUTTON") return undefined;
     const acts = {ArrowLeft: () => this.seek(this.frame - 1), ArrowRight: () => this.seek(this.frame + 1), " ": () => this.toggle(),
       Home: () => this.seek(0), End: () => this.seek(Infinity), Escape: () => { this.held = null; this.tip.hidden = true; }};
@@ -161,6 +174,7 @@ class TracePlayer {
     const state = whole ? "" : `stopped at step ${run.count} of ${run.total}`;
     this.arrange(message.stored ? "Stored run" : whole ? "Done" : "Stopped", message.note || state);
     this.seek(Infinity);
+    this.root.dispatchEvent(new CustomEvent("run-shown", {bubbles: true}));
     return undefined;
   }
 
@@ -185,6 +199,7 @@ class TracePlayer {
     this.status.textContent = status;
     this.tip.hidden = true;
     this.held = null;
+    this.picked = new Map();                       // text to the places of its words that were pinned by a click
     this.frame = 0;
     this.tools.link.hidden = !message.query;
     offerCitation(this);
@@ -343,11 +358,28 @@ class TracePlayer {
     }
     const moved = found.pressure > 0.0005 ? ` · moved by controls ${found.pressure.toFixed(2)} nats` : "";
     make("div", "tdl-tip-foot", `entropy ${found.entropy.toFixed(2)} nats${moved}`, this.tip);
+    if (this.held && this.pin && this.frame === this.run.count - 1 && !chip.classList.contains("tdl-special")) this.offerPin(sample, chip);
+    this.tip.classList.toggle("tdl-tip-held", Boolean(this.held));
     const box = this.root.getBoundingClientRect(), at = chip.getBoundingClientRect();
     const left = Math.min(at.left - box.left, box.width - this.tip.offsetWidth - 8);
     const above = window.innerHeight - at.bottom < this.tip.offsetHeight + 8 && at.top > this.tip.offsetHeight + 8;
     this.tip.style.left = `${Math.max(4, left)}px`;
     this.tip.style.top = `${(above ? at.top - this.tip.offsetHeight - 6 : at.bottom + 6) - box.top}px`;
+  }
+
+  offerPin(sample, chip) {                         // a button that puts the word, where it stands, into the form's infill
+    const places = this.picked.get(sample) ?? new Set(), on = places.has(chip.place);
+    const button = make("button", "tdl-pin", on ? "Take the pin away" : "Pin this word", this.tip);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      if (on) places.delete(chip.place);
+      else places.add(chip.place);
+      this.picked = new Map([[sample, places]]);   // an infill is one text's
+      const pattern = infill(this.rows[sample].chips.map(each => each.textContent), places);
+      this.pin(pattern);
+      this.status.textContent = pattern ? `In the form: ${pattern}. Press Generate.` : "No word is pinned.";
+      this.point(chip);
+    });
   }
 
   // ---- playing
@@ -419,11 +451,5 @@ class TracePlayer {
     setTimeout(() => { button.textContent = label; }, 1200);
   }
 
-  download(name, text) {
-    const link = make("a");
-    link.href = URL.createObjectURL(new Blob([text]));
-    link.download = `text-diffusion-${name}`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  }
+  download(name, text) { saveFile(name, new Blob([text])); }
 }

@@ -43,10 +43,10 @@ def test_papers_and_controls_are_plain_values(endpoints, studio):
 
 
 def test_a_run_is_had_by_its_name_or_by_its_id_with_a_link(endpoints, studio):
-    found = endpoints.trace("opening", None)
+    found = json.loads(endpoints.trace("opening", None))
     assert found["stored"] and found["link"] == "?trace=opening"
     key = studio.traces.put(studio.start(Order(paper="oracle", samples=1, steps=4, seed=8)).run())
-    mine = endpoints.trace(key, None)
+    mine = json.loads(endpoints.trace(key, None))
     assert mine["link"] == mine["query"] and Order.from_query(mine["link"]).seed == 8
 
 

@@ -5,8 +5,10 @@ import torch
 
 from controllers.base import Controlled
 from controllers.strategies import discrete
+from controllers.strategies.absorb import Absorb
 from controllers.strategies.discrete import Discrete
-from diffusion import generate
+from diffusion import SAMPLERS, generate
+from diffusion.core.rng import Rng
 from diffusion.samplers.uncovering import against
 from tests.controllers.small import VOCAB, model, request
 from tests.controllers.strategies.wishes import Linear, Mentions
@@ -89,6 +91,27 @@ def test_committed_words_stay_and_those_that_the_wish_speaks_against_are_known(s
     held = against(steered.logits, state, sedd)
     assert float(held[0, 3]) == pytest.approx(-10, abs=0.01)
     assert not against(free.logits, state, sedd)[committed].any()
+
+
+@pytest.mark.parametrize("kind", [Absorb, Discrete])
+@pytest.mark.parametrize("sampler", ["confidence", "first-hitting"])
+def test_the_word_that_the_steered_belief_likes_least_is_revised_first(sedd, kind, sampler):
+    state, weights = half_written(sedd), torch.zeros(1, 16, WORDS)
+    for place, pull in ((3, 2.0), (9, 4.0)):             # other words would be liked better at both, at the second more
+        weights[0, place] = pull
+        weights[0, place, state[:, place]] = 0.0
+    strategy = kind([Controlled(Linear(weights), 5.0)])
+    asked = request(2, sampler=sampler, revise=1)
+    strategy.begin(sedd, asked)
+    with torch.no_grad():
+        free = sedd.predict(state, 0.5, asked)
+        drawn = torch.full(state.shape, -0.5).masked_fill(state == sedd.mask, torch.inf)
+        drawn[:, 7] = -1.5                               # without steering, the doubtful one
+        again = []
+        for prediction in (free, strategy.before(sedd, state, free, 0.5, 0.4, None)):
+            new = SAMPLERS[sampler](asked).advance(sedd, state, prediction, 0.5, 0.4, Rng((1, 2)), drawn)[0].state
+            again.append(((state != sedd.mask) & (new == sedd.mask)).nonzero()[:, 1].tolist())
+    assert again == [[7, 7], [9, 9]]
 
 
 @pytest.mark.parametrize("sampler", ["analytic", "euler", "confidence", "first-hitting"])
