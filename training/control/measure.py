@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 import diffusion
 from controllers import parse_controls
 from controllers.base import Context, Controlled
-from controllers.linguistics.slot_matcher import VALUES
+from controllers.linguistics.slot_matcher import VALUES, named
 from controllers.strategies import STRATEGIES
 from diffusion.core.errors import known_or_raise
 from diffusion.core.labels import parse_meaning
@@ -38,7 +38,6 @@ from training.ledger import Ledger
 from training.metrics import Text
 from training.quality import BATCH, Bench
 from training.results import Row
-from training.steering import Shares
 
 TIMED, REPEATS = 4, 3    # samples of a run whose seconds are told, and how often it is timed
 ORDER = 4                # of the n-grams that distinct-4 counts
@@ -122,17 +121,24 @@ class Course:
     def saying(self) -> dict[tuple[str, str], list[Words]]:
         """The human texts whose meaning has a value that the matcher judges, by slot and value."""
         found: dict[tuple[str, str], list[Words]] = {}
-        for row in self.bench.human:
-            for slot, value in parse_meaning(row.meaning).items():
-                if value in VALUES.get(slot, ()):
-                    found.setdefault((slot, value), []).append(tuple(split(row.text)))
+        for text, pair in self._told():
+            found.setdefault(pair, []).append(tuple(split(text)))
         return found
 
     @cached_property
     def recall(self) -> dict[str, float]:
         """By slot, percent of all human texts whose meaning has the slot that name its value."""
-        told = [(" ".join(words), {slot: value}) for (slot, value), texts in self.saying.items() for words in texts]
-        return Shares.of([text for text, _ in told], [meaning for _, meaning in told]).named
+        found: dict[str, list[bool]] = {}
+        for text, (slot, value) in self._told():
+            found.setdefault(slot, []).append(named(text, slot, value))
+        return {slot: 100 * statistics.fmean(each) for slot, each in found.items()}
+
+    def _told(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Every human text with each value of its meaning that the matcher judges."""
+        for row in self.bench.human:
+            for slot, value in parse_meaning(row.meaning).items():
+                if value in VALUES.get(slot, ()):
+                    yield row.text, (slot, value)
 
 
 def timed(write: Callable[[], object]) -> float:

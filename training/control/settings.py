@@ -40,7 +40,9 @@ class Setting:
         return Request(**dict(self.options))
 
 
-SETTINGS: dict[tuple[str, str], Setting] = {}
+SETTINGS: dict[tuple[str, str], Setting] = {
+    ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # tuning-guidance-diffusion-lm.json
+}
 
 
 def setting(paper: str, control: str) -> Setting:

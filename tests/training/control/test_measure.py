@@ -1,5 +1,6 @@
 """Control is measured end to end on tiny models with tiny analysers: rows, floor, ceiling, bars, and runs that go on."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -108,7 +109,9 @@ def test_every_control_has_success_floor_ceiling_and_cost(lab, folder, tmp_path,
     for each in result["tables"][0]["rows"]:
         assert {"success %", "success, floor %", "success, ceiling %", "perplexity / free", "distinct-4", "verbatim %", "NFE",
                 "s for 4", "times free", "best of 2 %"} <= set(each)
-        assert each["NFE"] == 2 and each["setting"] == "steps 2"
+        guided = each["control"] == "class"              # its chosen setting asks the network twice a step
+        assert each["NFE"] == (4 if guided else 2)
+        assert each["setting"] == ("guidance_scale 2.0, steps 2" if guided else "steps 2")
     length, infill, tags = (row(result, control) for control in ("length", "infill", "pos"))
     assert length["success %"] == infill["success %"] == length["success, ceiling %"] == infill["success, ceiling %"] == 100
     assert length["success, floor %"] < 50 and infill["success, floor %"] == 0
@@ -268,3 +271,12 @@ def test_all_papers_stand_in_one_table_of_control():
                for slug in ("sedd", "rdlm")]
     made = tables.together(results)
     assert [each["paper"] for each in made.rows] == ["SEDD", "RDLM"] and tables.together([]) is None
+
+
+def test_human_recall_is_that_of_all_texts_whose_meaning_has_the_slot(bench):
+    human = [dataclasses.replace(bench.human[0], meaning=meaning, text=text) for meaning, text in (
+        ("food[French]", "It serves French food ."), ("food[French]", "It is a pub ."),
+        ("area[riverside], food[Indian]", "Indian ."))]
+    course = Course(dataclasses.replace(bench, human=human), {}, samples=2)
+    assert course.recall == {"food": pytest.approx(200 / 3), "area": 0.0}
+    assert course.saying["food", "French"] == [("It", "serves", "French", "food", "."), ("It", "is", "a", "pub", ".")]
