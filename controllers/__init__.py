@@ -10,9 +10,13 @@ from controllers.infill import Infill
 from controllers.label import Label
 from controllers.length import Length
 from controllers.parse import parse_all
+from controllers.pos import PartsOfSpeech
 from controllers.semantic import Semantic
+from controllers.span import Span
+from controllers.tree import SyntaxTree
 
-CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label, Semantic, Classifier)}
+CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (
+    Length, Infill, Label, Semantic, Classifier, PartsOfSpeech, SyntaxTree, Span)}
 
 __all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
 

@@ -76,6 +76,7 @@ class Controller(ABC):
         free_words: beside its slots it takes words, ``word:cheap``.
         palette: pieces that a target is made of, with what each means, to be put in by a press.
         reads_sentences: `of_sentence` gives a target.
+        at: its targets hold an ``@`` themselves, ``PP@3-5``, so that only a second one marks a strength.
     """
 
     slug: ClassVar[str]
@@ -90,6 +91,7 @@ class Controller(ABC):
     free_words: ClassVar[bool] = False
     palette: ClassVar[tuple[tuple[str, str], ...]] = ()
     reads_sentences: ClassVar[bool] = False
+    at: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -166,6 +168,10 @@ class Controller(ABC):
         """What of the wish has no place where only some words may stand, (L, V) or (B, L, V); None where all has one."""
         return None
 
+    def contradicts(self, other: Controller) -> str | None:
+        """Why no text does what this and another controller want, as the end of a sentence; None where one may."""
+        return None
+
     @abstractmethod
     def log_prob(self, probs: Tensor) -> Tensor:
         """Log-probability that the wish holds under a belief (B, L, V) -> (B,), differentiable."""
@@ -173,6 +179,15 @@ class Controller(ABC):
     @abstractmethod
     def score(self, words: list[str]) -> Score:
         """Success of one finished text, judged by something that did not steer."""
+
+    def score_all(self, texts: Sequence[list[str]], analyser: str = "judge") -> list[Score]:
+        """The scores of many texts; faster together where an analyser reads them.
+
+        Args:
+            analyser: who judges, where an analyser does: "judge", or "labeller" for the protocol in which the analyser that made a
+                target also scores it.
+        """
+        return [self.score(words) for words in texts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,10 @@ def combine_requests(controllers: Sequence[Controller], request: Request) -> Req
 
 def _refuse_repeats(controllers: Sequence[Controller]) -> None:
     seen: dict[str, Controller] = {}
-    for controller in controllers:
+    for index, controller in enumerate(controllers):
+        for other in controllers[:index]:
+            if why := controller.contradicts(other):
+                raise StudioError(f"'{other}' and '{controller}' contradict each other: {why}. {_WAY_OUT}")
         if not controller.repeats and controller.slug in seen:
             raise StudioError(f"'{seen[controller.slug]}' and '{controller}' cannot steer one text together: "
                               f"'{controller.slug}' can be given once. Write both into one.")

@@ -21,7 +21,10 @@ class Tab(NamedTuple):
     module: str
 
 
-TABS = (Tab("generate", "Generate", "ui.tab_generate"),)
+TABS = (
+    Tab("generate", "Generate", "ui.tab_generate"),
+    Tab("trajectory", "Trajectory", "ui.tab_trajectory"),
+)
 
 
 def build(page: Page) -> dict[str, Any]:

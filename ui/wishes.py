@@ -22,8 +22,8 @@ def kinds(context: Context) -> list[dict[str, Any]]:
     found = []
     for slug, kind in CONTROLLERS.items():
         entry = {"slug": slug, "title": kind.title, "caption": caption(kind), "example": kind.example, "repeats": kind.repeats,
-                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": list(kind.palette), "words": kind.free_words,
-                 "lacks": kind.lacks(context) or "", "at": "@" in kind.example}
+                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": [list(pair) for pair in kind.palette],
+                 "words": kind.free_words, "lacks": kind.lacks(context) or "", "at": kind.at}
         if kind.has_strength:
             entry |= {"nats": kind.nats, "most": MAX_NATS}
         if kind.editor == "slots":

@@ -5,11 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from controllers import CONTROLLERS, reader
+from controllers import CONTROLLERS
 from controllers.base import Controller, knobs
 from diffusion import StudioError, generate
 from diffusion.core.vocab import PAD
-from tests.controllers.readers import save_readers
 from tests.controllers.small import (
     CONTEXT,
     EXAMPLES,
@@ -25,21 +24,14 @@ from tests.controllers.small import (
 
 ALL = sorted(CONTROLLERS)
 GOOD = {"length": "a cheap Italian pub .", "infill": "The Vaults is a pub near the riverside .",
-        "label": "a Italian pub by the riverside .", "semantic": "a cheap Italian pub by the riverside .",
-        "classifier": "a Italian pub by the riverside ."}
+        "label": "a Italian pub by the riverside .", "classifier": "Aromi serves Italian food .",
+        "semantic": "a cheap Italian pub by the riverside .",
+        "pos": "The Vaults is a cheap pub .", "tree": "The Vaults is a cheap pub .", "span": "The pub serves Italian food ."}
 BAD = {"length": "a pub .",
        "infill": "Aromi is a pub near the riverside .",
-       "label": "a French pub in the city centre .", "semantic": "a French pub in the city centre .",
-       "classifier": "a French pub in the city centre ."}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _trained(tmp_path_factory):
-    """Readers of the small world lie where controllers look for them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "FOLDER", tmp_path_factory.mktemp("readers"))
-        save_readers(reader.FOLDER)
-        yield
+       "label": "a French pub in the city centre .", "classifier": "Aromi serves French food .",
+       "semantic": "a French pub in the city centre .",
+       "pos": "by 5 Vaults it The near £", "tree": "by 5 it", "span": "a pub in"}
 
 
 def test_every_controller_has_an_example_here():

@@ -23,7 +23,9 @@ LABELS = LabelSet({"area": ("city centre", "riverside"), "familyFriendly": ("no"
                    "name": ("Aromi", "The Vaults"), "near": ("Café Rouge",), "customer rating": ("5 out of 5", "low")})
 CONTEXT = Context(VOCAB, LABELS, LENGTH)
 EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside",
-            "semantic": "food:Italian,area:riverside,word:cheap", "classifier": "food:Italian"}
+            "semantic": "food:Italian,area:riverside,word:cheap", "classifier": "food:Italian",
+            "pos": "DET PROPN AUX DET ADJ NOUN PUNCT",
+            "tree": "(TOP (S (NP (DT) (NNP)) (VP (VBZ) (NP (DT) (JJ) (NN))) (.)))", "span": "NP@4-5"}
 
 
 def control(text: str, context: Context = CONTEXT) -> Controller:
@@ -36,8 +38,8 @@ def example(slug: str) -> Controller:
     return CONTROLLERS[slug].parse(EXAMPLES[slug], CONTEXT)
 
 
-def model(slug: str) -> DiffusionModel:
-    """A model with random weights, so large that its beliefs are far from uniform."""
+def model(slug: str, scale: float = 0.5) -> DiffusionModel:
+    """A model with random weights, so large that its beliefs are far from uniform; with a smaller scale they are vague."""
     if slug == "ar":
         config = LeftConfig(width=16, layers=1, heads=2, length=LENGTH, label_sizes=LABELS.sizes)
         built = Autoregressive(config, VOCAB, LABELS)
@@ -47,7 +49,7 @@ def model(slug: str) -> DiffusionModel:
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weight in built.parameters():
-            weight.normal_(0, 0.5, generator=generator)
+            weight.normal_(0, scale, generator=generator)
     return built.eval()
 
 

@@ -46,7 +46,7 @@ AREAS = (
     Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/player.py", "ui/theme.py"),
          ("ui",), frozenset({"gradio"})),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
-         frozenset({"umap"}), GRADIO_SIDE),
+         frozenset({"umap", "PIL"}), GRADIO_SIDE),
     Area("app.py", ("app.py",), ("ui",), frozenset({"spaces", "gradio"})),
 )  # fmt: skip
 
