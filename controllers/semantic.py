@@ -39,6 +39,7 @@ class Semantic(Controller):
     title: ClassVar[str] = "Semantic content"
     example: ClassVar[str] = "food:Japanese,area:riverside"
     has_strength: ClassVar[bool] = True
+    nats: ClassVar[float] = 12.0
     editor: ClassVar[str] = "slots"
     free_words: ClassVar[bool] = True
 
