@@ -16,7 +16,7 @@ from controllers.span import Span
 from controllers.tree import SyntaxTree
 
 CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (
-    Length, Infill, Label, Semantic, Classifier, PartsOfSpeech, SyntaxTree, Span)}
+    Length, Infill, Label, Classifier, Semantic, PartsOfSpeech, SyntaxTree, Span)}
 
 __all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
 

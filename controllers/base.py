@@ -216,15 +216,22 @@ def made_for(controller: Controller, kind: str, made: str, found: str) -> None:
                           f"Write the control again for this model.")
 
 
+def foreign(strategy: Any, model: DiffusionModel | type[DiffusionModel]) -> str | None:
+    """Why a strategy does not fit a paper, as a sentence; None when it does."""
+    papers = getattr(strategy, "papers", ())
+    if papers and model.slug not in papers:
+        return (f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. "
+                f"Choose 'absorb'.")
+    return None
+
+
 def why_not(model: DiffusionModel, controller: Controller | type[Controller], strategy: Any = None) -> str | None:
     """Why this controller cannot steer this model in this way, as a sentence; None when it can.
 
     A strategy that belongs to certain papers lists their slugs in `papers`; one without that list fits all.
     """
-    papers = getattr(strategy, "papers", ())
-    if papers and model.slug not in papers:
-        return (f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. "
-                f"Choose 'absorb'.")
+    if strategy is not None and (reason := foreign(strategy, model)):
+        return reason
     if controller.masks or controller.has_strength:      # it is about words; one that only asks for a label is not
         reason = model.no_control()
         if reason is not None:

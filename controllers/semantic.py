@@ -12,7 +12,7 @@ from torch import Tensor
 from controllers import phrases
 from controllers.base import Context, Controller, Score, knob, made_for
 from controllers.gradient import ascent
-from controllers.label import judge_slots
+from controllers.label import judge_slots, verdict
 from controllers.phrases import Ways
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.vocab import split
@@ -133,11 +133,9 @@ class Semantic(Controller):
         for slot, value in self.values:
             if slot == WORD:
                 (found if said_literally(words, value) else missed).append(f"{slot}:{value}")
-        count, literally = len(found) + len(missed), sum(said_literally(words, value) for _, value in self.values)
-        detail = f"missed {', '.join(missed)}" if missed else f"found {count} of {count}"
-        detail += f"; {literally} of {len(self.values)} literally"
-        detail += f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""
-        return Score(len(found) / count if count else 0.0, detail, {"kind": "slots", "said": found, "missed": missed})
+        literally = sum(said_literally(words, value) for _, value in self.values)
+        detail = f"{verdict(found, missed, unjudged)}; {literally} of {len(self.values)} literally"
+        return Score(len(found) / max(len(found) + len(missed), 1), detail, {"kind": "slots", "said": found, "missed": missed})
 
 
 def said_literally(words: Sequence[str], value: str) -> bool:

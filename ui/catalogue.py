@@ -35,6 +35,16 @@ class SamplerInfo:
 
 
 @dataclass(frozen=True)
+class StrategyInfo:
+    """A way of steering as a menu shows it; `options` are settings that it reads, see `ui.options`."""
+
+    slug: str
+    title: str
+    caption: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PaperInfo:
     """A paper as a menu shows it.
 
@@ -44,6 +54,7 @@ class PaperInfo:
         available: its checkpoint is here, or it needs none.
         temperature: what it samples with unless told otherwise.
         megabytes: size of its weights on disk; 0 where there are none.
+        strategies: the ways of steering that fit it, the common one first.
     """
 
     slug: str
@@ -55,6 +66,11 @@ class PaperInfo:
     available: bool
     temperature: float = 1.0
     megabytes: float = 0.0
+    strategies: tuple[StrategyInfo, ...] = ()
+
+    def strategy(self, slug: str) -> StrategyInfo:
+        """The strategy of a slug; the common one where none of that slug fits the paper."""
+        return next((strategy for strategy in self.strategies if strategy.slug == slug), self.strategies[0])
 
     def sampler(self, slug: str) -> SamplerInfo:
         """The sampler of a slug; the paper's first where it has no such sampler."""
@@ -67,12 +83,16 @@ def papers(folder_of: Callable[[str], Path]) -> list[PaperInfo]:
     Args:
         folder_of: where the checkpoint of a slug would lie.
     """
+    from controllers.base import foreign
+    from controllers.strategies import STRATEGIES
     from diffusion import PAPERS, SAMPLERS
 
+    strategies = [(kind, StrategyInfo(slug, kind.title, caption(kind), kind.options)) for slug, kind in STRATEGIES.items()]
     samplers = {slug: SamplerInfo(slug, kind.title, caption(kind), kind.options, kind.heeds_steps, kind.usual_steps)
                 for slug, kind in SAMPLERS.items()}
     return [PaperInfo(slug, kind.title, caption(kind), tuple(samplers[name] for name in kind.samplers), kind.hard, kind.source,
-                      kind.weightless or folder_of(slug).is_dir(), kind.temperature, megabytes(folder_of(slug)))
+                      kind.weightless or folder_of(slug).is_dir(), kind.temperature, megabytes(folder_of(slug)),
+                      tuple(info for strategy, info in strategies if not foreign(strategy, kind)))
             for slug, kind in PAPERS.items()]
 
 

@@ -16,7 +16,7 @@ import gradio as gr
 from ui import cards, meaning
 from ui.catalogue import PaperInfo, SamplerInfo
 from ui.messages import attempt
-from ui.options import OPTIONS, Option
+from ui.options import OPTIONS, STEERING, Option
 from ui.order import MAX_SAMPLES, Order, mistake
 from ui.player import pack
 from ui.studio import Studio
@@ -47,7 +47,8 @@ class Form:
         self._build_controls(paper)
         self._build_rest(paper)
         self.inputs = [self.paper, self.sampler, self.steps, self.samples, self.seed, self.guidance, self.temperature,
-                       *self.options.values(), self.compute, self.source, self.candidates, self.controls]
+                       *self.options.values(), self.strategy, *self.steering.values(), self.compute, self.source,
+                       self.candidates, self.controls]
         self.shown = [self.about, self.preference, self.menus, *self.slots]
         self._connect()
 
@@ -93,18 +94,24 @@ class Form:
             self.temperature = gr.Slider(0.05, 2, paper.temperature, step=0.05, label="Temperature", elem_id="temperature",
                                          buttons=[], info="divides every belief's logits: below 1 is surer")
             self.options = {name: option_slider(option, name in paper.samplers[0].options) for name, option in OPTIONS.items()}
+            self.strategy = gr.Dropdown(strategies(paper), value=paper.strategies[0].slug, label="Steering", filterable=False,
+                                        elem_id="strategy")
+            with gr.Accordion("Steering, in detail", open=False, elem_id="steering"):
+                self.steering = {name: option_slider(option, name in paper.strategies[0].options)
+                                 for name, option in STEERING.items()}
             self.compute = gr.Dropdown([(name or "this server's own", name) for name in PATHS], value="", label="Speed path",
                                        elem_id="compute", filterable=False)
 
     def _connect(self) -> None:
         adapted = [self.sampler, self.about, self.steps, *self.options.values()]
         self.paper.input(self._change_paper, [self.paper, self.source],
-                         [*adapted, self.temperature, self.source, self.candidates, self.preference, self.controls, self.menus,
-                          *self.slots], **HIDDEN)
+                         [*adapted, self.strategy, *self.steering.values(), self.temperature, self.source, self.candidates,
+                          self.preference, self.controls, self.menus, *self.slots], **HIDDEN)
         changed = [self.controls.input, self.controls.change, self.paper.change]
         gr.on(changed, self._change_controls, [self.paper, self.controls], [self.objection, self.guidance],
               trigger_mode="always_last", **HIDDEN)
         self.sampler.input(self._change_sampler, [self.paper, self.sampler], adapted[1:], **HIDDEN)
+        self.strategy.input(self._change_strategy, [self.paper, self.strategy], [*self.steering.values()], **HIDDEN)
         typed = [self.source.input, self.source.blur]    # what is pasted over a text that came from here is seen on leaving
         gr.on(typed, self._read_source, [self.paper, self.source], self.slots, trigger_mode="always_last", **HIDDEN)
         for place, menu in enumerate(self.slots):
@@ -141,6 +148,7 @@ class Form:
         """A paper brings its samplers and its settings; what was typed stays, also where it is not shown."""
         paper = self._paper(slug)
         return [gr.update(choices=samplers(paper), value=paper.samplers[0].slug), *self._change_sampler(slug, ""),
+                gr.update(choices=strategies(paper), value=paper.strategies[0].slug), *self._change_strategy(slug, ""),
                 paper.temperature, gr.update(visible=paper.source), gr.update(visible=paper.source),
                 gr.update(value=preference_html(paper), visible=not paper.hard),
                 gr.HTML(kinds=self.studio.kinds(paper.slug), paper=paper.slug), gr.update(visible=paper.source),
@@ -151,6 +159,10 @@ class Form:
         sampler = paper.sampler(chosen)
         return [self._about(paper, sampler), gr.update(value=sampler.usual_steps, visible=sampler.heeds_steps),
                 *(gr.update(visible=name in sampler.options) for name in self.options)]
+
+    def _change_strategy(self, slug: str, chosen: str) -> list[Any]:
+        options = self._paper(slug).strategy(chosen).options
+        return [gr.update(visible=name in options) for name in self.steering]
 
     def _change_controls(self, slug: str, value: str) -> list[Any]:
         """What speaks against the controls, before they are run; guidance can be set where something is asked for by it."""
@@ -191,11 +203,13 @@ class Form:
         rest = list(values)
         slug, sampler, steps, samples_, seed, guidance, temperature = (rest.pop(0) for _ in range(7))
         options = {name: rest.pop(0) for name in self.options}
+        strategy = rest.pop(0) or Order.strategy
+        options |= {name: rest.pop(0) for name in self.steering}
         compute, source, candidates, controls = rest
         paper = self._paper(slug or "")
-        read_here = paper.sampler(sampler or "").options
+        read_here = (*paper.sampler(sampler or "").options, *paper.strategy(strategy).options)
         order = Order(paper=slug or "", sampler=sampler or "", steps=steps, samples=samples_, seed=seed, guidance_scale=guidance,
-                      temperature=temperature, controls=cards.controls_of(controls), compute=compute or "",
+                      temperature=temperature, controls=cards.controls_of(controls), compute=compute or "", strategy=strategy,
                       source=(source or "") if paper.source else "", candidates=candidates if paper.source else 1,
                       **{name: value for name, value in options.items() if name in read_here})
         order.check()
@@ -208,11 +222,14 @@ class Form:
         slots = self._slots(order.paper)
         menus = self._menus(paper, meaning.menus(order.source, slots))
         guided = paper.source or any(control.startswith("label=") for control in order.controls)
-        options = [reach(getattr(order, name), option.high, visible=name in sampler.options) for name, option in OPTIONS.items()]
+        read_here = (*sampler.options, *paper.strategy(order.strategy).options)
+        options, steering = ([reach(getattr(order, name), option.high, visible=name in read_here) for name, option in table.items()]
+                             for table in (OPTIONS, STEERING))
         return [order.paper, gr.update(choices=samplers(paper), value=order.sampler or sampler.slug),
                 reach(order.steps, 256, visible=sampler.heeds_steps), order.samples, order.seed,
                 reach(order.guidance_scale, 10, visible=guided),
-                reach(paper.temperature if order.temperature is None else order.temperature, 2), *options, order.compute,
+                reach(paper.temperature if order.temperature is None else order.temperature, 2), *options,
+                gr.update(choices=strategies(paper), value=order.strategy), *steering, order.compute,
                 gr.update(value=order.source, visible=paper.source), gr.update(value=order.candidates, visible=paper.source),
                 gr.HTML(value=cards.value_of(order.controls), kinds=self.studio.kinds(paper.slug), paper=paper.slug),
                 self._about(paper, sampler), gr.update(value=preference_html(paper), visible=not paper.hard),
@@ -233,6 +250,11 @@ def reach(value: float, most: float, **more: Any) -> Any:
 def samplers(paper: PaperInfo) -> list[tuple[str, str]]:
     """A paper's samplers for a menu, best first."""
     return [(sampler.title, sampler.slug) for sampler in paper.samplers]
+
+
+def strategies(paper: PaperInfo) -> list[tuple[str, str]]:
+    """The ways of steering that fit a paper, for a menu."""
+    return [(strategy.title, strategy.slug) for strategy in paper.strategies]
 
 
 def preference_html(paper: PaperInfo) -> str:

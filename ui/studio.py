@@ -6,6 +6,7 @@ for it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from ui.order import Order, mistake
 from ui.requests import parse, pins, refuse, request_of, steps_of, strategy_of
 from ui.results import Result, judge, stored_results
 from ui.store import Loaded, ModelStore, Running, TraceStore, device_of
+from ui.zerogpu import Decorator, Worker
 
 if TYPE_CHECKING:
     from controllers.base import Context
@@ -33,13 +35,15 @@ class Studio:
         device: "auto", "cpu", "cuda" or "mps".
         compute: speed path of the orders that name none; "auto" is the fastest on this machine.
         checkpoints: folder that holds a checkpoint folder for each slug; None for those that are bundled.
+        gpu: a decorator like `spaces.GPU`, under which runs are sampled in another process; None to sample in this one.
     """
 
     def __init__(self, max_loaded: int = MAX_LOADED, device: str = "auto", compute: str = "auto",
-                 checkpoints: str | Path | None = None) -> None:
+                 checkpoints: str | Path | None = None, gpu: Decorator | None = None) -> None:
         self.device, self.compute, self.traces = device, compute, TraceStore()
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
         self._models = ModelStore(self._load, max_loaded)
+        self._worker = Worker(self._begin, gpu) if gpu is not None else None
         self._contexts: dict[str, Context] = {}
 
     # ---- what there is
@@ -54,10 +58,21 @@ class Studio:
         Raises:
             StudioError: there is no such paper.
         """
+        kind = self._paper(slug)
+        return facts.line(slug, self.digest(slug), kind.samplers[0])
+
+    def digest(self, slug: str) -> str:
+        """The hash of a checkpoint's weights as results name it, of a paper or of the judge; empty where there is none."""
         from diffusion.core.checkpoint import WEIGHTS
 
-        kind = self._paper(slug)
-        return facts.line(slug, facts.digest(self._folder(slug) / WEIGHTS), kind.samplers[0])
+        return facts.digest(self._folder(slug) / WEIGHTS)
+
+    def card(self, slug: str) -> dict[str, Any]:
+        """How a checkpoint came to be, of a paper or of the judge; empty where there is none."""
+        from diffusion.core.checkpoint import CARD
+
+        path = self._folder(slug) / CARD
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def labels(self, slug: str) -> dict[str, tuple[str, ...]]:
         """The slots of a paper's labels with their values, read without loading its weights.
@@ -108,7 +123,7 @@ class Studio:
 
     def is_loaded(self, slug: str, compute: str = "") -> bool:
         """Whether a run of this paper would start without loading first."""
-        return (slug, compute or self.compute) in self._models
+        return self._key(slug, compute) in self._models
 
     def model(self, slug: str, compute: str = "") -> DiffusionModel:
         """The model of a paper, loaded if need be.
@@ -117,6 +132,14 @@ class Studio:
             StudioError: there is no such paper, its checkpoint is missing or damaged, or it lacks the speed path.
         """
         return self._loaded(slug, compute).model
+
+    def speed_path(self, slug: str) -> str:
+        """The speed path of orders that name none; the model is loaded for it.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        return self.model(slug).path.name
 
     # ---- runs
 
@@ -131,6 +154,13 @@ class Studio:
         Raises:
             StudioError: the order is not possible, or its controls contradict each other.
         """
+        trace = self._begin(order)
+        if self._worker is not None:
+            trace.running = self._worker.run(order)
+        return trace
+
+    def _begin(self, order: Order) -> Trace:
+        """A run that this very process would sample."""
         import torch
 
         import diffusion
@@ -228,7 +258,12 @@ class Studio:
 
     def _loaded(self, slug: str, compute: str) -> Loaded:
         self._paper(slug)
-        return self._models.get((slug, compute or self.compute))
+        return self._models.get(self._key(slug, compute))
+
+    def _key(self, slug: str, compute: str) -> tuple[str, str]:
+        """Where a model is kept; one that runs on the path already serves, whether or not it was asked for by the path's name."""
+        used = self._models.peek((slug, self.compute))
+        return (slug, self.compute if used and used.model.path.name == compute else compute or self.compute)
 
     def _load(self, slug: str, compute: str) -> Loaded:
         import diffusion

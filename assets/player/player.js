@@ -187,6 +187,7 @@ class TracePlayer {
     this.held = null;
     this.frame = 0;
     this.tools.link.hidden = !message.query;
+    offerCitation(this);
     this.tools.save.hidden = !whole;
     this.tools.page.hidden = !whole || !this.savePage || message.id === undefined;
     this.deck.hidden = this.plot.hidden = !run;
@@ -262,7 +263,7 @@ class TracePlayer {
     const {info} = this.run, last = this.run instanceof Recorded ? this.run.steps.at(-1) : null;
     const cost = last ? [`${last.nfe} network evaluations`, `${last.seconds.toFixed(2)} s`] : [];
     const [paper, path] = [info.title ?? info.paper, info.path && `path ${info.path}`];
-    return [paper, info.sampler, info.steps && `${info.steps} steps`, path, info.checkpoint && `checkpoint ${info.checkpoint}`,
+    return [paper, info.sampler, info.steps && `${info.steps} steps`, info.strategy && `steered by ${info.strategy}`, path, info.checkpoint && `checkpoint ${info.checkpoint}`,
       ...cost].filter(Boolean).join(" · ");
   }
 

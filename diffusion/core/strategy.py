@@ -12,7 +12,9 @@ from diffusion.core.types import Prediction, Request, Transition
 
 
 class Strategy(Protocol):
-    """A way of steering: it may change the prediction before a step, and the state after it."""
+    """A way of steering: it may change the prediction before a step, and the state after it. `slug` names it in traces."""
+
+    slug: str
 
     def request(self, request: Request) -> Request:
         """The request with what the controllers ask of it: label, guidance scale, number of words."""

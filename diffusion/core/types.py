@@ -6,6 +6,7 @@ B sequences, L positions, V words, D width of an embedding; time t is 1 at noise
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -33,12 +34,15 @@ class Prediction:
         native: what this paper's own update consumes; for embedding diffusion x0_hat, (B, L, D).
         nfe: network evaluations that this prediction took.
         probs: softmax of the logits, where the paper has computed it anyway.
+        refine: from positions (B, L) whose words a step decides, the probabilities (B, L, V) to draw them from: a strategy's closer
+            look, too dear for all positions. Samplers that decide words for good ask it, where it is there.
     """
 
     logits: Tensor
     native: Tensor
     nfe: int = 1
     probs: Tensor | None = None
+    refine: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)

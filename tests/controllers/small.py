@@ -14,6 +14,8 @@ from diffusion.core.vocab import SPECIALS, Vocabulary, split
 from diffusion.diffusion_lm import Config as DiffusionConfig
 from diffusion.diffusion_lm import DiffusionLM
 from diffusion.nn.backbone import BackboneConfig
+from diffusion.sedd import SEDD
+from diffusion.sedd import Config as DiscreteConfig
 
 LENGTH = 16
 TEXTS = ("The Vaults is a cheap Italian pub near Café Rouge .", "Aromi serves French food , by the riverside !",
@@ -23,8 +25,8 @@ LABELS = LabelSet({"area": ("city centre", "riverside"), "familyFriendly": ("no"
                    "name": ("Aromi", "The Vaults"), "near": ("Café Rouge",), "customer rating": ("5 out of 5", "low")})
 CONTEXT = Context(VOCAB, LABELS, LENGTH)
 EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside",
-            "semantic": "food:Italian,area:riverside,word:cheap", "classifier": "food:Italian",
-            "pos": "DET PROPN AUX DET ADJ NOUN PUNCT",
+            "classifier": "food:Italian",
+            "semantic": "food:Italian,area:riverside,word:cheap", "pos": "DET PROPN AUX DET ADJ NOUN PUNCT",
             "tree": "(TOP (S (NP (DT) (NNP)) (VP (VBZ) (NP (DT) (JJ) (NN))) (.)))", "span": "NP@4-5"}
 
 
@@ -45,7 +47,10 @@ def model(slug: str, scale: float = 0.5) -> DiffusionModel:
         built = Autoregressive(config, VOCAB, LABELS)
     else:
         backbone = BackboneConfig(width=16, layers=1, heads=2, length=LENGTH, label_sizes=LABELS.sizes, time_width=8)
-        built = DiffusionLM(DiffusionConfig(backbone, embedding_width=8), VOCAB, LABELS)
+        if slug == "sedd":
+            built = SEDD(DiscreteConfig(backbone, embedding_width=8), VOCAB, LABELS)
+        else:
+            built = DiffusionLM(DiffusionConfig(backbone, embedding_width=8), VOCAB, LABELS)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weight in built.parameters():

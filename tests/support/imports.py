@@ -11,7 +11,7 @@ PROJECT = ("diffusion", "controllers", "training", "ui", "app")
 TENSORS = frozenset({"torch", "numpy", "safetensors", "tokenizers", "huggingface_hub"})
 LAYERS = ("diffusion.core", "diffusion.nn", "diffusion.samplers")
 LINGUISTICS = frozenset({"spacy", "benepar", "nltk"})
-GRADIO_SIDE = ("ui.tab_*", "ui.tabs", "ui.page", "ui.forms", "ui.cards", "ui.player", "ui.theme")
+GRADIO_SIDE = ("ui.tab_*", "ui.tabs", "ui.page", "ui.forms", "ui.cards", "ui.player", "ui.theme", "ui.playground", "ui.endpoints")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ AREAS = (
     Area("controllers", ("controllers/*",), ("diffusion.core", "controllers")),
     Area("training", ("training/*",), ("diffusion", "controllers", "training"),
          TENSORS | {"transformers", "accelerate", "tqdm"}, LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve"}),
-    Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/player.py", "ui/theme.py"),
-         ("ui",), frozenset({"gradio"})),
+    Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/player.py", "ui/theme.py",
+                                "ui/playground.py", "ui/endpoints.py"), ("ui",), frozenset({"gradio"})),
+    Area("ui/zerogpu", ("ui/zerogpu.py",), ("diffusion", "ui"), in_functions=frozenset({"spaces"}), except_project=GRADIO_SIDE),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
          frozenset({"umap", "PIL"}), GRADIO_SIDE),
     Area("app.py", ("app.py",), ("ui",), frozenset({"spaces", "gradio"})),

@@ -5,12 +5,13 @@ import json
 import gradio as gr
 import pytest
 
+from controllers.strategies import STRATEGIES
 from diffusion import PAPERS, SAMPLERS
 from diffusion.core.errors import StudioError
 from tests.ui.conftest import READERS
 from ui import cards, tab_generate
 from ui.forms import SLOTS, Form
-from ui.options import OPTIONS
+from ui.options import OPTIONS, STEERING
 from ui.order import Order
 from ui.page import Page
 from ui.studio import Studio
@@ -21,6 +22,7 @@ ORDERS = (
           eta=1.0, compute="fp32", controls=("length=6-9", "infill=a = <b> ___", "label=food:Italian", "length=7")),
     Order(controls=("label=area:absent,food:Chinese",)),
     Order(sampler="renoise", mix=0.25, mix_share=0.5),
+    Order(paper="sedd", sampler="confidence", strategy="discrete", particles=4, rerank=2, window_until=0.9, controls=("length=5",)),
     *(Order(paper=slug, samples=2, candidates=4, source=source, controls=("length=5", "label=food:Italian"))
       for slug in READERS for source in ("food[Italian], area[riverside]", "a cheap <b> place", "food[Thai]")),
 )
@@ -131,9 +133,9 @@ def test_menus_of_a_paper_without_source_leave_the_source_alone_and_what_was_typ
 def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_read_an_option(studio, tmp_path, paper):
     with gr.Blocks():
         tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
-    *skipped, player = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
+    *skipped, player, key, told = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
     assert "does not read" in json.loads(player)["sentence"]
-    assert all(update == gr.skip() for update in skipped)
+    assert all(update == gr.skip() for update in (*skipped, key, told))
 
 
 @pytest.mark.parametrize(("widget", "value", "named"), [
@@ -204,3 +206,26 @@ def test_a_kind_that_takes_no_target_from_a_sentence_says_so(form):
     assert "takes no target" in json.loads(form._read_sentence("infill", "the a is near", "diffusion-lm"))["sentence"]
     assert "control" in json.loads(form._read_sentence("nonsense", "the a is near", "diffusion-lm"))["sentence"]
     assert json.loads(form._read_sentence("length", "The food is near.", "diffusion-lm")) == {"target": "5"}
+
+
+# ---- the way of steering
+
+@pytest.mark.parametrize(("paper", "strategy"), [("diffusion-lm", "langevin"), ("sedd", "discrete"), ("oracle", "absorb")])
+def test_the_form_shows_a_strategy_with_the_options_that_it_reads_and_reads_them_back(form, paper, strategy):
+    options = {name: STEERING[name].high for name in STRATEGIES[strategy].options if name not in ("particles", "rerank")}
+    order = Order(paper=paper, strategy=strategy, controls=("length=5",), **options)
+    values = shown(form, order)
+    for name in set(STEERING) - set(STRATEGIES[strategy].options):
+        values[form.inputs.index(form.steering[name])] = STEERING[name].high
+    read = form.read(values)
+    assert read.strategy == strategy and {name: getattr(read, name) for name in options} == options
+    assert all(getattr(read, name) == STEERING[name].default for name in set(STEERING) - set(options))
+    changed = zip(form.steering, form._change_strategy(paper, strategy), strict=True)
+    visible = [name for name, update in changed if update["visible"]]
+    assert set(visible) == set(STRATEGIES[strategy].options)
+
+
+def test_another_paper_brings_its_own_ways_of_steering(form):
+    now = change(form, "sedd")
+    assert [slug for _, slug in now[form.strategy]["choices"]] == ["absorb", "discrete"]
+    assert now[form.strategy]["value"] == "absorb"
