@@ -26,7 +26,7 @@ TABLE = "phrases.json"
 TINY = 1e-30             # smallest probability whose logarithm is taken
 _SURE = 1 - 1e-6         # largest probability of a place, so that the logarithm of its opposite is finite
 _RARE = 1e-6             # below this, log(1 - prod (1 - P)) is log sum P to float32's precision
-SHARPNESS = 3.0          # of the choice of a place to pull at; 1 spreads the pull as the belief is spread
+SHARPNESS = 3.0          # of the choice of a place to pull at; 1 spreads the pull as the belief is spread; 1 and 8 do as well
 Group = tuple[int, ...]  # ids of words any of which will do: the spellings of one word
 
 
