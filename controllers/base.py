@@ -70,6 +70,7 @@ class Controller(ABC):
         nats: its strength where none is given, tuned on held-out training rows.
         unit_wish: `wish` is a direction whose largest entry is 1 and is multiplied by the strength; otherwise it is in nats
             already, a log-likelihood, and is clipped at the strength.
+        inner_steps: rounds of wish and answer in a step that serve it well, where a run names none; of several controls the most.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
         editor: how a target is edited: "text", "slots" (a menu for each name of `choices`), or "tree" (text, drawn as it is typed).
@@ -85,6 +86,7 @@ class Controller(ABC):
     has_strength: ClassVar[bool] = False
     nats: ClassVar[float] = 4.0
     unit_wish: ClassVar[bool] = True
+    inner_steps: ClassVar[int] = 1
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
     editor: ClassVar[str] = "text"

@@ -46,6 +46,7 @@ class SyntaxTree(Controller):
     example: ClassVar[str] = "(S (NP 2) (VP (VBZ) (NP (DT) (JJ) (NN))) (.))"
     has_strength: ClassVar[bool] = True
     nats: ClassVar[float] = 8.0
+    inner_steps: ClassVar[int] = 4
     masks: ClassVar[bool] = True
     repeats: ClassVar[bool] = False
     editor: ClassVar[str] = "tree"

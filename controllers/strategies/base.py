@@ -75,7 +75,7 @@ class Steering:
     @property
     def rounds(self) -> int:
         """Rounds of wish and answer within a step."""
-        return self.asked.inner_steps or self.inner_steps
+        return self.asked.inner_steps or max([self.inner_steps, *(control.controller.inner_steps for control in self.controls)])
 
     def acts(self, t: float) -> bool:
         """Whether wishes act in the step that starts at time t."""
