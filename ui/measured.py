@@ -110,9 +110,13 @@ def trained(folder: Path) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def scores(card: Mapping[str, Any]) -> Table | None:
-    """What a card says was measured, a row for each number; None where it says nothing."""
+    """What a card says was measured: a row for each number, or the card's own rows; None where it says nothing."""
+    told = card.get("measured", {})
+    if isinstance(told, list):
+        columns = list(dict.fromkeys(name for row in told for name in row))
+        return Table("On held-out text", columns, told) if told else None
     rows = []
-    for part, values in card.get("measured", {}).items():
+    for part, values in told.items():
         pairs = values.items() if isinstance(values, Mapping) else [("", values)]
         rows += [{"on": part, "measure": name, "value": value} for name, value in pairs]
     if not rows:

@@ -124,3 +124,10 @@ def test_a_card_of_a_tagger_is_shown_with_what_it_reaches(tmp_path, monkeypatch)
     page = paper_page.judges({}, "")
     assert "judge-tagger" in page and "0.9433" in page and "12,000" in page and card["command"] in page
     assert "None is in the box. To train them: <code>python -m x</code>" in page
+
+
+def test_a_card_that_holds_rows_is_shown_by_its_own_columns():
+    rows = [{"entropy, nats": "up to 0.5", "accuracy": 0.9}, {"entropy, nats": "up to 3", "accuracy": 0.4}]
+    table = measured.scores({"measured": rows})
+    assert table.columns == ["entropy, nats", "accuracy"] and list(table.rows) == rows
+    assert measured.scores({"measured": []}) is None
