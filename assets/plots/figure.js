@@ -105,7 +105,8 @@ class FigureView {
     if (!this.ready || !this.frames[index]) return;
     this.index = index;
     this.deck.mark(index);
-    const now = {mode: "immediate", transition: {duration: 0}, frame: {duration: 0, redraw: this.solid}};
+    const redraw = this.solid || Boolean(this.message.lasso);          // plotly's lasso fails on traces that only moved
+    const now = {mode: "immediate", transition: {duration: 0}, frame: {duration: 0, redraw}};
     await this.plotly.animate(this.canvas, [this.frames[index].name], now).catch(() => {});   // a later frame overtook it
     this.tell("frame", {index, name: this.frames[index].name});
   }
