@@ -1,0 +1,121 @@
+"""Maps of words: axes, neighbours and paths against plain arithmetic, and the path of a run against the run itself."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from diffusion import StudioError
+from tests.ui.conftest import VOCAB
+from ui import space
+from ui.atlas import Atlas
+from ui.order import Order
+from ui.space import Course, Projection, WordSpace
+
+WORDS = ("[PAD]", "[END]", "[UNK]", "a", "b", "c", "d")
+RNG = np.random.default_rng(3)
+SPACE = WordSpace(WORDS, RNG.normal(size=(7, 5)), "", True)
+ORDER = Order(paper="diffusion-lm", samples=2, steps=6, seed=4)
+
+
+def test_axes_are_those_of_largest_variance_and_always_the_same():
+    once, again = space.pca(SPACE.vectors, 3), space.pca(SPACE.vectors.copy(), 3)
+    np.testing.assert_array_equal(once.points, again.points)
+    values = np.sort(np.linalg.eigvalsh(np.cov(SPACE.vectors.T)))[::-1]
+    np.testing.assert_allclose(once.points.var(0, ddof=1), values[:3])
+    np.testing.assert_allclose(once.told, (values / values.sum())[:3])
+    flipped = space.pca(-SPACE.vectors, 3)               # the sign of an axis does not hang on the solver
+    assert (flipped.axes[np.abs(flipped.axes).argmax(0), range(3)] > 0).all()
+
+
+def test_a_word_lies_where_its_vector_is_placed():
+    projection = space.pca(SPACE.vectors, 2)
+    np.testing.assert_allclose(projection.place(SPACE.vectors, np.zeros(7, int)), projection.points)
+    crooked = Projection(projection.points)
+    np.testing.assert_array_equal(crooked.place(SPACE.vectors[:2], np.array([4, 3])), projection.points[[4, 3]])
+
+
+def test_neighbours_are_the_nearest_by_brute_force_and_never_unk():
+    vector = RNG.normal(size=5)
+    far = {word: float(np.linalg.norm(vector - row)) for word, row in zip(WORDS, SPACE.vectors, strict=True) if word != "[UNK]"}
+    found = space.neighbours(SPACE, vector, 4)
+    assert [word for word, _ in found] == sorted(far, key=far.get)[:4]
+    assert [distance for _, distance in found] == pytest.approx(sorted(far.values())[:4])
+    assert space.neighbours(SPACE, SPACE.vectors[2], 6)[0][0] != "[UNK]"
+
+
+def test_a_path_names_the_nearest_word_of_every_step_and_ends_at_the_word():
+    line = np.linspace(0, 1, 5)[:, None, None] * SPACE.vectors[4] + (1 - np.linspace(0, 1, 5))[:, None, None] * 9.0
+    course = Course(line, line[::-1], np.zeros((5, 1), int))
+    told = space.journey(SPACE, course, 0)
+    assert told["x"][-1] == 4 == told["x0_hat"][0]
+    assert told["x distance"][-1] == pytest.approx(0, abs=1e-3)
+    projection = space.pca(SPACE.vectors, 2)
+    drawn = space.with_path(space.figure(SPACE, projection, [""] * 7), SPACE, projection, course, 0)
+    noisy = next(trace for trace in drawn["data"] if trace["name"] == "noisy x_t")
+    assert [noisy["x"][-1], noisy["y"][-1]] == pytest.approx(projection.points[4], abs=2e-3)
+    assert len(drawn["frames"]) == 5
+    assert drawn["frames"][0]["name"] == "step 1: b"
+
+
+def test_words_take_the_colour_of_the_one_slot_that_names_them():
+    slots = {"food": ["French", "Fast food"], "price": ["cheap", "Fast deal"]}
+    assert space.by_slot(["french", "fast", "Cheap", "near"], slots) == ["food", "", "price", ""]
+
+
+def test_stored_maps_are_only_used_for_the_checkpoint_that_they_are_of(tmp_path):
+    (tmp_path / "sedd.json").write_text(json.dumps({"checkpoint": "abc", "maps": {"umap": [[1, 2], [3, 4]]}}))
+    assert space.stored("sedd", "abc", tmp_path)["umap"].points.tolist() == [[1, 2], [3, 4]]
+    assert space.stored("sedd", "other", tmp_path) == space.stored("rdlm", "abc", tmp_path) == {}
+
+
+def test_every_word_is_one_point_and_unk_is_none():
+    groups = ["", "", "", "x", "y", "x", ""]
+    drawn = space.figure(SPACE, space.pca(SPACE.vectors, 3), groups, chosen=[5], run=[3, 4])
+    points = [place for trace in drawn["data"][:3] for place in trace["customdata"]]
+    assert sorted(points) == [0, 1, 3, 4, 5, 6]
+    assert {trace["name"]: trace["customdata"] for trace in drawn["data"][3:]} == {"in the run": [3, 4], "found": [5]}
+
+
+@pytest.mark.parametrize("paper", ["diffusion-lm", "seqdiffuseq"])
+def test_a_recorded_course_is_that_of_the_run(studio, paper):
+    trace = studio.start(dataclasses.replace(ORDER, paper=paper)).run()
+    course = Atlas(studio).course(trace, 1)
+    np.testing.assert_array_equal(course.ids, np.stack([frame.ids[1] for frame in trace.frames]))
+    assert course.x.shape[:2] == course.x0_hat.shape[:2] == (6, trace.ids.shape[1])
+    assert list(course.times) == [frame.t for frame in trace.frames]
+
+
+def test_a_run_that_comes_out_otherwise_is_not_passed_off_as_the_same(studio):
+    trace = studio.start(ORDER).run()
+    trace.frames[-1].ids[1, 0] += 1
+    with pytest.raises(StudioError, match="otherwise"):
+        Atlas(studio).course(trace, 1)
+
+
+def test_what_cannot_be_shown_is_said_in_a_sentence(studio):
+    atlas = Atlas(studio)
+    trace = studio.start(ORDER).run()
+    with pytest.raises(StudioError, match="no umap map"):
+        atlas.map("diffusion-lm", "umap", "none", "", None)
+    with pytest.raises(StudioError, match=r"no word like 'Itallian'.*'Italian'"):
+        atlas.map("diffusion-lm", "pca2", "slot", "Itallian", None)
+    for sample, position in ((3, 1), (1, 0), (None, 1), (1, 99)):
+        with pytest.raises(StudioError, match="2 samples"):
+            atlas.follow(trace, "pca2", "none", sample, position)
+    with pytest.raises(StudioError, match="Click a point"):
+        atlas.near("diffusion-lm", -1)
+
+
+def test_search_lasso_and_neighbours_speak_of_the_models_words(studio):
+    atlas = Atlas(studio)
+    trace = studio.start(ORDER).run()
+    drawn, _ = atlas.map("diffusion-lm", "pca2", "slot", "italian", trace)
+    assert next(part for part in drawn["data"] if part["name"] == "found")["text"] == ["Italian"]
+    word, near = atlas.near("diffusion-lm", VOCAB.words.index("Italian"))
+    assert word == "Italian"
+    assert len(near) == 9
+    assert "Italian" not in dict(near)
+    caught = atlas.caught("diffusion-lm", [*range(len(VOCAB)), 10**6], trace)
+    assert {word for word, in_run in caught if in_run} == {VOCAB.words[place] for place in np.unique(trace.ids)}
