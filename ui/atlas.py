@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ui import space
-from ui.order import Order, mistake
+from ui import space, views
+from ui.order import mistake
 from ui.space import Course, Projection, WordSpace
 
 if TYPE_CHECKING:
-    from diffusion import DiffusionModel, Trace
+    from diffusion import Trace
     from ui.studio import Studio
 
-DIFFUSED = "Words are points of this space, and noise moves them: distance is what rounding goes by."
-ENTERS = "These are the vectors by which words enter the network; the noisy states of this paper are words, not points."
 CAPTIONS = {"pca2": "The two axes along which the words differ most.", "pca3": "The three axes along which the words differ most.",
             "umap": "UMAP keeps neighbourhoods; distances between far groups mean little.",
             "tsne": "t-SNE keeps neighbourhoods; distances between far groups mean little."}
@@ -39,7 +36,7 @@ class Atlas:
         """
         if slug not in self._spaces:
             model = self.studio.model(slug)
-            vectors, about, diffuses = _vectors(model)
+            vectors, about, diffuses = views.vectors_of(model)
             self._spaces[slug] = WordSpace(tuple(model.vocab.words), vectors, about, diffuses)
         return self._spaces[slug]
 
@@ -134,9 +131,7 @@ class Atlas:
         words = self.space(slug)
         if not words.diffuses:
             raise mistake(f"A position of '{slug}' has no path through this space. {words.about} Run Diffusion-LM or SeqDiffuSeq.")
-        samples, length = trace.ids.shape
-        if not (isinstance(sample, int) and 1 <= sample <= samples and isinstance(position, int) and 1 <= position <= length):
-            raise mistake(f"This run has {samples} samples of {length} positions; got sample {sample}, position {position}.")
+        views.check(trace, sample, position)
         course = self.course(trace, sample - 1)
         projection, told = self.projection(slug, view), space.journey(words, course, position - 1)
         figure = space.figure(words, projection, self.groups(slug, colour))
@@ -153,34 +148,8 @@ class Atlas:
         Raises:
             StudioError: the order of the run cannot be read or run, or the text came out otherwise.
         """
-        order = Order.from_dict(trace.info.get("order", {}))
-        again = self.studio.start(replace(order, seed=trace.info["seeds"][sample], samples=1, candidates=1))
-        x, x0_hat, ids, times = [], [], [], []
-        for step in again.running:
-            x.append(step.state.x[0].cpu().numpy().astype("f2"))
-            x0_hat.append(step.state.x0_hat[0].cpu().numpy().astype("f2"))
-            ids.append(step.ids[0].cpu().numpy())
-            times.append(step.t)
-        if not np.array_equal(ids[-1], trace.ids[sample]):
-            raise mistake("The run came out otherwise when it was made again: it was recorded on another speed path. "
-                          "Run it here, then follow it.")
-        return Course(np.stack(x), np.stack(x0_hat), np.stack(ids), tuple(times))
-
-
-def _vectors(model: DiffusionModel) -> tuple[np.ndarray[Any, Any], str, bool]:
-    """The vectors of a model's words (V, D), what they are, and whether its states are such vectors.
-
-    Raises:
-        StudioError: it has none.
-    """
-    import torch
-
-    count = len(model.vocab)
-    with torch.no_grad():
-        if callable(getattr(model, "table", None)):
-            return model.table().float().cpu().numpy(), DIFFUSED, True
-        weight = getattr(getattr(model, "embedding", None), "weight", None)
-        if weight is not None and count <= len(weight) <= count + 1:
-            return weight[:count].float().cpu().numpy(), ENTERS, False
-    raise mistake(f"{model.title} keeps no vector for a single word, so there is no map of its words. "
-                  f"Choose Diffusion-LM, SeqDiffuSeq or SEDD.")
+        taken = views.again(self.studio, trace, sample, lambda step: (
+            step.state.x[0].cpu().numpy().astype("f2"), step.state.x0_hat[0].cpu().numpy().astype("f2"),
+            step.ids[0].cpu().numpy(), step.t))
+        x, x0_hat, ids, times = zip(*taken, strict=True)
+        return Course(np.stack(x), np.stack(x0_hat), np.stack(ids), times)

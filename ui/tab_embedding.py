@@ -8,16 +8,21 @@ from typing import Any
 
 import gradio as gr
 
-from ui import atlas, plots, theme
+from ui import atlas, plots, theme, views
 from ui.messages import attempt
 from ui.page import Page
 from ui.studio import Studio
 from ui.tab_generate import MODEL_QUEUE, PRIVATE
 
-VIEWS = (("PCA, flat", "pca2"), ("PCA, solid", "pca3"), ("UMAP", "umap"), ("t-SNE", "tsne"))
+VIEWS = (("PCA, flat", "pca2"), ("PCA, solid", "pca3"), ("UMAP", "umap"), ("t-SNE", "tsne"),
+         ("Triangle of three words", "triangle"), ("Sphere of digits", "sphere"), ("Sentences", "sentences"))
 COLOURS = (("part of speech", "tag"), ("slot", "slot"), ("none", "none"))
 ABOUT = """<p class="tdl-about">Every point is a word as the model sees it. Click one for its neighbours, drag a lasso to see
-which words of the run lie in it, and follow a position of the newest run on its way from noise to a word.</p>"""
+which words of the run lie in it, and follow a position of the newest run on its way from noise to a word: through the words, in a
+triangle of three words (name them under <i>Find a word</i>), or over RDLM's sphere.</p>"""
+SPHERE = "Choose a sample and a position, and press Follow it: the run is made again to record its points."
+OF_RUN = ("triangle", "sphere")      # views of a run's position, whatever paper is chosen
+MOST_RUNS = 6                        # shown as sentences
 
 INVITATION = '<p class="tdl-about">Click a word, or choose Lasso and drag around some: they are listed here.</p>'
 
@@ -33,13 +38,14 @@ class Embedding:
         with gr.Row(elem_classes=["tdl-row", "tdl-space-form"]):
             menu: dict[str, Any] = {"filterable": False, "min_width": 120}
             self.paper = gr.Dropdown(papers, value=papers[0][1], label="Paper", elem_id="space-paper", **menu)
-            self.view = gr.Dropdown(list(VIEWS), value="pca2", label="Projection", elem_id="space-view", **menu)
+            self.view = gr.Dropdown(list(VIEWS), value="pca2", label="View", elem_id="space-view", **menu)
             self.colour = gr.Dropdown(list(COLOURS), value="tag", label="Colour", elem_id="space-colour", **menu)
             self.search = gr.Textbox(label="Find a word", lines=1, min_width=120, elem_id="space-search", placeholder="Italian")
             self.sample = gr.Number(1, label="Sample", precision=0, minimum=1, min_width=60, elem_id="space-sample")
             self.position = gr.Number(self._first_position(), label="Position", precision=0, minimum=1, min_width=60,
                                       elem_id="space-position")
             self.follow = gr.Button("Follow it", size="sm", min_width=80, elem_id="space-follow")
+        self.runs = gr.State([])                         # ids of this visitor's newest runs
         self.note = gr.HTML("", elem_id="space-note", elem_classes="tdl-about")
         self.map = plots.plot("space-map", height=470)
         with gr.Row(elem_classes="tdl-columns"):
@@ -55,46 +61,71 @@ class Embedding:
     def _connect(self) -> None:
         from gradio.context import Context
 
-        shown, asked = [self.map, self.note], [self.paper, self.view, self.colour, self.search, self.page.key]
+        place = [self.sample, self.position, self.page.key]
+        asked, shown = [self.paper, self.view, self.colour, self.search, *place, self.runs], [self.map, self.note]
         draw: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "space", "trigger_mode": "always_last", **PRIVATE}
         Context.block.select(self.draw, asked, shown, **draw)
         for widget in (self.paper.input, self.view.input, self.colour.input, self.search.submit):
             widget(self.draw, asked, shown, **draw)
-        self.map.click(self.click, [self.paper], [self.near], queue=False, **PRIVATE)
-        self.map.select(self.lasso, [self.paper, self.page.key], [self.near], queue=False, **PRIVATE)
-        self.follow.click(self.path, [*asked[:3], self.sample, self.position, self.page.key], [self.map, self.note, self.rounding],
+        self.page.key.change(lambda runs, key: [*runs, key][-MOST_RUNS:], [self.runs, self.page.key], self.runs, queue=False,
+                             **PRIVATE)
+        self.map.click(self.click, [self.paper, self.view], [self.near], queue=False, **PRIVATE)
+        self.map.select(self.lasso, [self.paper, self.view, self.page.key], [self.near], queue=False, **PRIVATE)
+        self.follow.click(self.path, [self.view, self.colour, self.search, *place], [self.map, self.note, self.rounding],
                           concurrency_limit=1, concurrency_id=MODEL_QUEUE, **PRIVATE)
 
-    def draw(self, paper: str, view: str, colour: str, search: str, key: str) -> list[Any]:
+    def draw(self, paper: str, view: str, colour: str, search: str, sample: int, position: int, key: str,
+             runs: Sequence[str]) -> list[Any]:
         """The map, or why there is none."""
         trace, _ = attempt(lambda: self.page.trace(key))
-        found, wrong = attempt(lambda: self.atlas.map(paper, view, colour, search or "", trace))
+        if view == "sphere":
+            return [gr.skip(), _sentence(SPHERE)]
+        if view == "triangle":
+            found, wrong = attempt(lambda: views.triangle(trace, sample, position, search or ""))
+        elif view == "sentences":
+            traces = [kept for kept in (attempt(lambda run=run: self.page.trace(run))[0] for run in runs or [key]) if kept]
+            found, wrong = attempt(lambda: views.sentences(self.studio, paper, traces))
+        else:
+            found, wrong = attempt(lambda: self.atlas.map(paper, view, colour, search or "", trace))
         if found is None:
-            return ["", _sentence(wrong)]
+            return [gr.skip(), _sentence(wrong)]
         figure, note = found
-        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=view != "pca3", zoom=True), ""]
+        flat = view in ("pca2", "umap", "tsne")
+        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=flat, zoom=True), ""]
 
-    def click(self, paper: str, event: gr.EventData) -> str:
+    def click(self, paper: str, view: str, event: gr.EventData) -> Any:
         """The neighbours of a clicked word."""
+        if view in (*OF_RUN, "sentences"):
+            return gr.skip()
         index = plots.clicked(event)
         found, wrong = attempt(lambda: self.atlas.near(paper, index if isinstance(index, int) else -1))
         return _neighbours(*found) if found else _sentence(wrong)
 
-    def lasso(self, paper: str, key: str, event: gr.EventData) -> Any:
+    def lasso(self, paper: str, view: str, key: str, event: gr.EventData) -> Any:
         """The words in the lasso, those of the run marked."""
+        if view in (*OF_RUN, "sentences"):
+            return gr.skip()
         places = [place for place in plots.selected(event) or () if isinstance(place, int)]
         trace, _ = attempt(lambda: self.page.trace(key))
         found, wrong = attempt(lambda: self.atlas.caught(paper, places, trace))
         return _caught(found) if found is not None else _sentence(wrong)
 
-    def path(self, paper: str, view: str, colour: str, sample: int, position: int, key: str) -> list[Any]:
+    def path(self, view: str, colour: str, search: str, sample: int, position: int, key: str) -> list[Any]:
         """The way of a position of the newest run, and what it was nearest to at every step."""
         trace, wrong = attempt(lambda: self.page.trace(key))
-        found, wrong = attempt(lambda: self.atlas.follow(trace, view, colour, sample, position)) if trace else (None, wrong)
+        if trace is None:
+            return [gr.skip(), _sentence(wrong), ""]
+        rows: Sequence[Any] = ()
+        if view in OF_RUN:
+            found, wrong = attempt(lambda: views.spheres(self.studio, trace, sample, position) if view == "sphere"
+                                   else views.triangle(trace, sample, position, search or ""))
+        else:
+            words = "pca2" if view == "sentences" else view
+            told, wrong = attempt(lambda: self.atlas.follow(trace, words, colour, sample, position))
+            found, rows = (told[:2], told[2]) if told else (None, ())
         if found is None:
             return [gr.skip(), _sentence(wrong), ""]
-        figure, note, rows = found
-        return [plots.pack(figure, note, name="path", zoom=True), "", _rounding(rows)]
+        return [plots.pack(*found, name=f"path-{view}", zoom=True), "", _rounding(rows) if rows else ""]
 
 
 def _sentence(text: str) -> str:

@@ -1,0 +1,107 @@
+"""The embedding space in a real browser on tiny models: the map, neighbours, lasso, search, a path, the other views, bad input."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.page import choose, state
+
+expect.set_options(timeout=20_000)
+POINTS = "#space-map .scatterlayer path.point"
+
+
+@pytest.fixture(scope="module")
+def app_url(tiny_app):
+    """These tests drive the tiny lab."""
+    return tiny_app.url
+
+
+def opened(page):
+    """The tab with its first map drawn."""
+    page.get_by_role("tab", name="Embedding space").click()
+    expect(page.locator(POINTS).first).to_be_visible()
+    choose(page, "space-colour", "slot")                 # tiny words have no table of tags
+    page.wait_for_function("document.querySelector('#space-map .tdl-figure').figureView?.ready")
+    return page
+
+
+def drawn(page):
+    """Makes the page count how often the figure was drawn."""
+    page.evaluate("""() => { window.drawings = 0; document.querySelector('#space-map .tdl-figure')
+        .addEventListener('figure-drawn', () => window.drawings++); }""")
+
+
+def test_the_map_opens_and_a_clicked_word_shows_its_neighbours(new_page, screenshot):
+    page = new_page()
+    state(page, "Stored run")
+    page.get_by_role("tab", name="Embedding space").click()
+    expect(page.locator("#space-note")).to_contain_text("parts of speech")
+    opened(page)
+    expect(page.locator(POINTS)).to_have_count(11)       # nine words, PAD and END: UNK is no point
+    box = page.locator(POINTS).nth(4).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#space-near tbody tr")).to_have_count(9)
+    distances = [float(text) for text in page.locator("#space-near td:last-child").all_inner_texts()]
+    assert distances == sorted(distances)
+    screenshot(page, "embedding")
+
+
+def test_search_marks_words_and_an_unknown_one_is_answered_with_markup_as_text(new_page):
+    page = opened(new_page())
+    box = page.locator("#space-search textarea, #space-search input")
+    box.fill("sou")
+    box.press("Enter")
+    expect(page.locator("#space-map .legendtext", has_text="found")).to_be_visible()
+    box.fill("<img src=x onerror=alert(1)>")
+    box.press("Enter")
+    expect(page.locator("#space-note")).to_contain_text("<img src=x")
+    assert page.locator("#space-note img").count() == 0
+    page.locator("#space-position input").fill("999")
+    page.locator("#space-follow").click()
+    expect(page.locator("#space-note")).to_contain_text("position 999")
+
+
+def test_the_lasso_lists_its_words(new_page):
+    page = opened(new_page())
+    page.locator("#space-map [data-mode=lasso]").click()
+    box = page.locator("#space-map .nsewdrag").first.bounding_box()
+    left, top, right, bottom = box["x"] + 3, box["y"] + 3, box["x"] + box["width"] - 3, box["y"] + box["height"] - 3
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top + 5)):
+        page.mouse.move(x, y, steps=5)
+    page.mouse.up()
+    expect(page.locator("#space-near")).to_contain_text("In the lasso: 11 words")
+
+
+def test_a_position_is_followed_through_words_a_triangle_and_a_sphere(new_page):
+    page = new_page("?paper=diffusion-lm&steps=6&samples=1&seed=3")
+    state(page, "Done")
+    opened(page)
+    page.locator("#space-position input").fill("2")
+    page.locator("#space-follow").click()
+    expect(page.locator("#space-rounding tbody tr")).to_have_count(6)
+    page.locator("#space-map .tdl-slider").fill("2")
+    expect(page.locator("#space-map .tdl-clock")).to_contain_text("step 3: ")
+    drawn(page)
+    choose(page, "space-view", "Triangle of three words")
+    expect(page.locator("#space-map .tdl-clock")).to_contain_text("step 6: ")
+    expect(page.locator("#space-map .tdl-figure-caption")).to_contain_text("a corner means to be certain")
+    choose(page, "space-view", "Sentences")
+    expect(page.locator("#space-map .legendtext", has_text="run 1")).to_be_visible()
+    choose(page, "space-view", "Sphere of digits")
+    page.locator("#space-follow").click()
+    expect(page.locator("#space-note")).to_contain_text("does not walk on spheres")
+    choose(page, "space-view", "UMAP")
+    expect(page.locator("#space-note")).to_contain_text("python -m training maps --paper diffusion-lm")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_horizontal_scroll(new_page, scheme, screenshot):
+    page = new_page()
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    state(page, "Stored run")
+    opened(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    screenshot(page, f"embedding-phone-{scheme}")
