@@ -28,7 +28,7 @@ class Embedding:
         self.atlas = atlas.Atlas(self.studio)
         papers = [(paper.title, paper.slug) for paper in self.studio.papers() if paper.available]
         gr.HTML(ABOUT)
-        with gr.Row(elem_classes="tdl-row"):
+        with gr.Row(elem_classes="tdl-row tdl-flat"):
             menu: dict[str, Any] = {"filterable": False, "min_width": 120}
             self.paper = gr.Dropdown(papers, value=papers[0][1], label="Paper", elem_id="space-paper", **menu)
             self.view = gr.Dropdown(list(VIEWS), value="pca2", label="Projection", elem_id="space-view", **menu)
