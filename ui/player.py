@@ -17,6 +17,15 @@ const player = new TracePlayer(box, {scale: props.colours, inks: props.inks, sav
 const refresh = () => { if (props.value) player.show(JSON.parse(props.value)); };
 watch('value', refresh);
 refresh();
+let pressed = -Infinity, stopped = false;
+player.root.addEventListener('run-shown', () => { pressed = -Infinity; });
+document.addEventListener('click', event => {            // Generate counts once a run, and at once after Stop
+  if (event.target.closest('#stop')) stopped = true;
+  if (!event.target.closest('#generate')) return;
+  const again = performance.now() - pressed < 600 || player.run instanceof Running;
+  if (again && !stopped) event.stopPropagation();
+  else [pressed, stopped] = [performance.now(), false];
+}, true);
 """
 
 

@@ -76,8 +76,10 @@ class Generate:
         # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
         shown = [*self.form.inputs, *self.form.shown, self.pending]
         asked = [self.go.click, self.form.infill.submit, self.form.source.submit, self.pending.change]
+        # Not "once": a run that was just stopped counts as running until two requests are answered. The player lets each
+        # run be asked for once.
         self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
-                          concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
+                          concurrency_id=MODEL_QUEUE, trigger_mode="multiple", **PRIVATE)
         gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
         self.stop.click(self.end, [self.key], [self.player], cancels=[self.runs], queue=False, **PRIVATE)
         self.player.pin(self.pin, None, [self.form.infill], queue=False, **PRIVATE)
