@@ -142,10 +142,11 @@ def figure(space: WordSpace, projection: Projection, groups: Sequence[str], chos
         if places:
             data.append({**_points(space, projection, list(places), name, "", solid), "marker": marker, "mode": "markers+text",
                          "textposition": "top center"})
-    axis = [f"axis {place + 1}" + (f", {100 * share:.0f} % of the variance" if projection.told else "")
+    axis = [f"axis {place + 1}" + (f" ({100 * share:.0f} % of variance)" if projection.told else "")
             for place, share in enumerate(projection.told or (0.0,) * projection.points.shape[1])]
     titles = {key: {"title": {"text": title}} for key, title in zip(("xaxis", "yaxis", "zaxis"), axis, strict=False)}
-    return {"data": data, "layout": {"scene": titles} if solid else titles}
+    scene = {**titles, "aspectmode": "cube", "camera": {"eye": {"x": 1.45, "y": 1.45, "z": 0.9}}}
+    return {"data": data, "layout": {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}} if solid else titles}
 
 
 def _points(space: WordSpace, projection: Projection, places: list[int], name: str, colour: str, solid: bool) -> dict[str, Any]:

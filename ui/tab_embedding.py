@@ -19,6 +19,8 @@ COLOURS = (("part of speech", "tag"), ("slot", "slot"), ("none", "none"))
 ABOUT = """<p class="tdl-about">Every point is a word as the model sees it. Click one for its neighbours, drag a lasso to see
 which words of the run lie in it, and follow a position of the newest run on its way from noise to a word.</p>"""
 
+INVITATION = '<p class="tdl-about">Click a word, or choose Lasso and drag around some: they are listed here.</p>'
+
 
 class Embedding:
     """The tab: what is shown above, the map in the middle, neighbours and the rounding of a position below."""
@@ -28,21 +30,27 @@ class Embedding:
         self.atlas = atlas.Atlas(self.studio)
         papers = [(paper.title, paper.slug) for paper in self.studio.papers() if paper.available]
         gr.HTML(ABOUT)
-        with gr.Row(elem_classes="tdl-row tdl-flat"):
+        with gr.Row(elem_classes=["tdl-row", "tdl-space-form"]):
             menu: dict[str, Any] = {"filterable": False, "min_width": 120}
             self.paper = gr.Dropdown(papers, value=papers[0][1], label="Paper", elem_id="space-paper", **menu)
             self.view = gr.Dropdown(list(VIEWS), value="pca2", label="Projection", elem_id="space-view", **menu)
             self.colour = gr.Dropdown(list(COLOURS), value="tag", label="Colour", elem_id="space-colour", **menu)
             self.search = gr.Textbox(label="Find a word", lines=1, min_width=120, elem_id="space-search", placeholder="Italian")
             self.sample = gr.Number(1, label="Sample", precision=0, minimum=1, min_width=60, elem_id="space-sample")
-            self.position = gr.Number(1, label="Position", precision=0, minimum=1, min_width=60, elem_id="space-position")
+            self.position = gr.Number(self._first_position(), label="Position", precision=0, minimum=1, min_width=60,
+                                      elem_id="space-position")
             self.follow = gr.Button("Follow it", size="sm", min_width=80, elem_id="space-follow")
         self.note = gr.HTML("", elem_id="space-note", elem_classes="tdl-about")
         self.map = plots.plot("space-map", height=470)
         with gr.Row(elem_classes="tdl-columns"):
-            self.near = gr.HTML("", elem_id="space-near", apply_default_css=False)
+            self.near = gr.HTML(INVITATION, elem_id="space-near", apply_default_css=False)
             self.rounding = gr.HTML("", elem_id="space-rounding", apply_default_css=False)
         self._connect()
+
+    def _first_position(self) -> int:
+        """The first position of the opening run whose word was not given, counted from 1: there is something to follow."""
+        given = (self.page.stored.info.get("pins") or [[]])[0] if self.page.stored else []
+        return next(place for place in range(1, len(given) + 2) if place - 1 not in given)
 
     def _connect(self) -> None:
         from gradio.context import Context

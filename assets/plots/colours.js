@@ -25,7 +25,7 @@ function mixed(base, given) {                            // given values win; ob
   return joined;
 }
 
-function pageLayout(layout, colour, height) {
+function pageLayout(layout, colour, height, narrow) {
   const [text, soft, line, paper] = ["--tdl-text", "--tdl-soft", "--tdl-line", "--tdl-paper"].map(colour);
   const axis = {gridcolor: line, linecolor: line, zerolinecolor: line, zeroline: false, automargin: true,
                 tickfont: {color: soft, size: 11}, title: {font: {color: soft, size: 12}}};
@@ -34,7 +34,8 @@ function pageLayout(layout, colour, height) {
                 font: {family: "ui-sans-serif, system-ui, sans-serif", size: 12, color: text},
                 margin: {l: 44, r: 12, t: 12, b: 40}, colorway: [1, 2, 3, 4, 5].map(place => colour(`--tdl-c${place}v`)),
                 hoverlabel: {bgcolor: paper, bordercolor: line, font: {color: text, size: 12}},
-                legend: {font: {color: text, size: 11}, bgcolor: clear, itemsizing: "constant"}};
+                legend: {font: {color: text, size: 11}, bgcolor: clear, itemsizing: "constant",
+                         ...(narrow ? {orientation: "h", x: 0, y: -0.14, yanchor: "top"} : {})}};
   for (const key of Object.keys({xaxis: 0, yaxis: 0, ...layout})) if (/^[xy]axis\d*$/.test(key)) base[key] = axis;
   for (const key of Object.keys(layout || {})) if (/^scene\d*$/.test(key))
     base[key] = {xaxis: axis, yaxis: axis, zaxis: axis, bgcolor: clear};

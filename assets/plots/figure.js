@@ -63,11 +63,11 @@ class FigureView {
     if (solid && !webgl()) return this.complain(new Error("3-D needs WebGL, which this browser does not offer. Choose 2-D."));
     if (this.ready && this.solid !== solid) this.clear();
     this.alert.hidden = true;
-    const kept = this.ready && this.revision === wanted.layout?.uirevision;
+    const same = wanted.layout?.uirevision, kept = this.ready && same !== undefined && this.revision === same;
     this.solid = solid;
     await this.plotly.react(this.canvas, figure);
     if (!this.ready) this.listen();
-    Object.assign(this, {ready: true, frames: figure.frames || [], revision: wanted.layout?.uirevision});
+    Object.assign(this, {ready: true, frames: figure.frames || [], revision: same});
     this.caption.textContent = wanted.caption || "";
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", wanted.label || wanted.caption || "figure");
@@ -80,7 +80,8 @@ class FigureView {
     const colour = pageColours(this.box), {data, layout = {}, frames = []} = inColours(message, colour);
     const config = {displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: Boolean(message.zoom),
                     doubleClick: "reset", showTips: false};
-    return {data, layout: pageLayout(layout, colour, this.settings.height), frames, config};
+    const narrow = this.canvas.clientWidth < 560;        // a phone: the legend stands under the drawing, not beside it
+    return {data, layout: pageLayout(layout, colour, this.settings.height, narrow), frames, config};
   }
 
   listen() {
@@ -105,7 +106,8 @@ class FigureView {
     if (!this.ready || !this.frames[index]) return;
     this.index = index;
     this.deck.mark(index);
-    const now = {mode: "immediate", transition: {duration: 0}, frame: {duration: 0, redraw: this.solid}};
+    const redraw = this.solid || Boolean(this.message.lasso);          // plotly's lasso fails on traces that only moved
+    const now = {mode: "immediate", transition: {duration: 0}, frame: {duration: 0, redraw}};
     await this.plotly.animate(this.canvas, [this.frames[index].name], now).catch(() => {});   // a later frame overtook it
     this.tell("frame", {index, name: this.frames[index].name});
   }

@@ -1,93 +1,121 @@
-"""The map of words: projections, neighbours and paths are what they say, and what cannot be shown is a sentence."""
+"""Maps of words: axes, neighbours and paths against plain arithmetic, and the path of a run against the run itself."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from diffusion.core.errors import StudioError
-from tests.ui.conftest import LABELS, VOCAB
+from diffusion import StudioError
+from tests.ui.conftest import VOCAB
 from ui import space
 from ui.atlas import Atlas
 from ui.order import Order
 from ui.space import Course, Projection, WordSpace
 
-RNG = np.random.default_rng(4)
-TABLE = RNG.normal(size=(30, 6)).astype("f4")
-WORDS = WordSpace(tuple(f"w{index}" for index in range(30)), TABLE, "about", True)
+WORDS = ("[PAD]", "[END]", "[UNK]", "a", "b", "c", "d")
+RNG = np.random.default_rng(3)
+SPACE = WordSpace(WORDS, RNG.normal(size=(7, 5)), "", True)
+ORDER = Order(paper="diffusion-lm", samples=2, steps=6, seed=4)
 
 
-def test_pca_finds_the_axes_of_largest_variance_and_places_words_on_their_points():
-    spread = RNG.normal(size=(200, 5)) * [5, 3, 1, 0.5, 0.1]
-    found = space.pca(spread, 2)
-    assert np.abs(found.axes[0, 0]) > 0.95 and np.abs(found.axes[1, 1]) > 0.95
-    assert found.told[0] > found.told[1] and sum(found.told) < 1
-    assert np.allclose(found.place(spread, np.arange(200)), found.points)
-    again = space.pca(spread, 2)
-    assert (again.points == found.points).all()
+def test_axes_are_those_of_largest_variance_and_always_the_same():
+    once, again = space.pca(SPACE.vectors, 3), space.pca(SPACE.vectors.copy(), 3)
+    np.testing.assert_array_equal(once.points, again.points)
+    values = np.sort(np.linalg.eigvalsh(np.cov(SPACE.vectors.T)))[::-1]
+    np.testing.assert_allclose(once.points.var(0, ddof=1), values[:3])
+    np.testing.assert_allclose(once.told, (values / values.sum())[:3])
+    flipped = space.pca(-SPACE.vectors, 3)               # the sign of an axis does not hang on the solver
+    assert (flipped.axes[np.abs(flipped.axes).argmax(0), range(3)] > 0).all()
 
 
-def test_neighbours_are_those_of_brute_force_and_unk_is_none():
-    vector = TABLE[7] + 0.01
-    far = np.linalg.norm(TABLE - vector, axis=1)
-    far[2] = np.inf
-    wanted = [f"w{index}" for index in far.argsort()[:8]]
-    found = space.neighbours(WORDS, vector)
-    assert [word for word, _ in found] == wanted and found[0][0] == "w7"
-    assert found[0][1] == pytest.approx(far[7], abs=1e-3)
+def test_a_word_lies_where_its_vector_is_placed():
+    projection = space.pca(SPACE.vectors, 2)
+    np.testing.assert_allclose(projection.place(SPACE.vectors, np.zeros(7, int)), projection.points)
+    crooked = Projection(projection.points)
+    np.testing.assert_array_equal(crooked.place(SPACE.vectors[:2], np.array([4, 3])), projection.points[[4, 3]])
 
 
-def test_a_map_without_axes_places_a_vector_at_its_nearest_word():
-    found = Projection(np.arange(60.0).reshape(30, 2))
-    assert (found.place(TABLE, np.array([3, 9])) == [[6, 7], [18, 19]]).all()
+def test_neighbours_are_the_nearest_by_brute_force_and_never_unk():
+    vector = RNG.normal(size=5)
+    far = {word: float(np.linalg.norm(vector - row)) for word, row in zip(WORDS, SPACE.vectors, strict=True) if word != "[UNK]"}
+    found = space.neighbours(SPACE, vector, 4)
+    assert [word for word, _ in found] == sorted(far, key=far.get)[:4]
+    assert [distance for _, distance in found] == pytest.approx(sorted(far.values())[:4])
+    assert space.neighbours(SPACE, SPACE.vectors[2], 6)[0][0] != "[UNK]"
 
 
-def test_words_take_the_slot_that_alone_has_them():
-    slots = {"food": ["Italian"], "price": ["cheap", "The low"], "type": ["pub", "The bar"]}
-    groups = space.by_slot(["Italian", "cheap", "pub", "The"], slots)
-    assert groups == ["food", "price", "type", ""]
+def test_a_path_names_the_nearest_word_of_every_step_and_ends_at_the_word():
+    line = np.linspace(0, 1, 5)[:, None, None] * SPACE.vectors[4] + (1 - np.linspace(0, 1, 5))[:, None, None] * 9.0
+    course = Course(line, line[::-1], np.zeros((5, 1), int))
+    told = space.journey(SPACE, course, 0)
+    assert told["x"][-1] == 4 == told["x0_hat"][0]
+    assert told["x distance"][-1] == pytest.approx(0, abs=1e-3)
+    projection = space.pca(SPACE.vectors, 2)
+    drawn = space.with_path(space.figure(SPACE, projection, [""] * 7), SPACE, projection, course, 0)
+    noisy = next(trace for trace in drawn["data"] if trace["name"] == "noisy x_t")
+    assert [noisy["x"][-1], noisy["y"][-1]] == pytest.approx(projection.points[4], abs=2e-3)
+    assert len(drawn["frames"]) == 5
+    assert drawn["frames"][0]["name"] == "step 1: b"
 
 
-def test_a_path_ends_at_the_word_of_the_text():
-    x0_hat = np.stack([RNG.normal(size=(1, 6)), TABLE[11][None]]).astype("f2")
-    told = space.journey(WORDS, Course(x0_hat, x0_hat, np.array([[5], [11]])), 0)
-    assert told["x0_hat"][-1] == 11 and told["x0_hat distance"][-1] == pytest.approx(0, abs=0.02)
+def test_words_take_the_colour_of_the_one_slot_that_names_them():
+    slots = {"food": ["French", "Fast food"], "price": ["cheap", "Fast deal"]}
+    assert space.by_slot(["french", "fast", "Cheap", "near"], slots) == ["food", "", "price", ""]
 
 
-def test_the_course_of_a_run_ends_in_its_own_text(studio):
-    trace = studio.start(Order(paper="diffusion-lm", samples=3, steps=6, seed=2)).run()
+def test_stored_maps_are_only_used_for_the_checkpoint_that_they_are_of(tmp_path):
+    (tmp_path / "sedd.json").write_text(json.dumps({"checkpoint": "abc", "maps": {"umap": [[1, 2], [3, 4]]}}))
+    assert space.stored("sedd", "abc", tmp_path)["umap"].points.tolist() == [[1, 2], [3, 4]]
+    assert space.stored("sedd", "other", tmp_path) == space.stored("rdlm", "abc", tmp_path) == {}
+
+
+def test_every_word_is_one_point_and_unk_is_none():
+    groups = ["", "", "", "x", "y", "x", ""]
+    drawn = space.figure(SPACE, space.pca(SPACE.vectors, 3), groups, chosen=[5], run=[3, 4])
+    points = [place for trace in drawn["data"][:3] for place in trace["customdata"]]
+    assert sorted(points) == [0, 1, 3, 4, 5, 6]
+    assert {trace["name"]: trace["customdata"] for trace in drawn["data"][3:]} == {"in the run": [3, 4], "found": [5]}
+
+
+@pytest.mark.parametrize("paper", ["diffusion-lm", "seqdiffuseq"])
+def test_a_recorded_course_is_that_of_the_run(studio, paper):
+    trace = studio.start(dataclasses.replace(ORDER, paper=paper)).run()
     course = Atlas(studio).course(trace, 1)
-    assert course.x.shape[:2] == (6, trace.ids.shape[1]) and (course.ids[-1] == trace.ids[1]).all()
-    figure, note, rows = Atlas(studio).follow(trace, "pca2", "slot", 2, 3)
-    assert len(figure["frames"]) == len(rows) == 6 and "Position 3 of sample 2" in note
+    np.testing.assert_array_equal(course.ids, np.stack([frame.ids[1] for frame in trace.frames]))
+    assert course.x.shape[:2] == course.x0_hat.shape[:2] == (6, trace.ids.shape[1])
+    assert list(course.times) == [frame.t for frame in trace.frames]
 
 
-@pytest.mark.parametrize(("ask", "named"), [
-    (lambda atlas, trace: atlas.map("diffusion-lm", "umap", "none", "", trace), "python -m training maps"),
-    (lambda atlas, trace: atlas.map("diffusion-lm", "pca2", "none", "xyzzy", trace), "no word like 'xyzzy'"),
-    (lambda atlas, trace: atlas.follow(trace, "pca2", "none", 9, 1), "sample 9"),
-    (lambda atlas, trace: atlas.map("ar", "pca2", "none", "", trace), "no map of its words"),
-    (lambda atlas, trace: atlas.near("diffusion-lm", -1), "Click a point")])
-def test_what_cannot_be_shown_is_a_sentence(studio, ask, named):
-    trace = studio.start(Order(paper="diffusion-lm", samples=1, steps=2)).run()
-    with pytest.raises(StudioError, match=named):
-        ask(Atlas(studio), trace)
+def test_a_run_that_comes_out_otherwise_is_not_passed_off_as_the_same(studio):
+    trace = studio.start(ORDER).run()
+    trace.frames[-1].ids[1, 0] += 1
+    with pytest.raises(StudioError, match="otherwise"):
+        Atlas(studio).course(trace, 1)
 
 
-def test_a_run_of_words_has_no_path_through_vectors(studio):
-    trace = studio.start(Order(paper="sedd", samples=1, steps=2)).run()
-    with pytest.raises(StudioError, match="no path"):
-        Atlas(studio).follow(trace, "pca2", "none", 1, 1)
+def test_what_cannot_be_shown_is_said_in_a_sentence(studio):
+    atlas = Atlas(studio)
+    trace = studio.start(ORDER).run()
+    with pytest.raises(StudioError, match="no umap map"):
+        atlas.map("diffusion-lm", "umap", "none", "", None)
+    with pytest.raises(StudioError, match=r"no word like 'Itallian'.*'Italian'"):
+        atlas.map("diffusion-lm", "pca2", "slot", "Itallian", None)
+    for sample, position in ((3, 1), (1, 0), (None, 1), (1, 99)):
+        with pytest.raises(StudioError, match="2 samples"):
+            atlas.follow(trace, "pca2", "none", sample, position)
+    with pytest.raises(StudioError, match="Click a point"):
+        atlas.near("diffusion-lm", -1)
 
 
-def test_the_map_shows_every_word_but_unk_and_marks_what_is_searched_and_what_the_run_has(studio):
-    trace = studio.start(Order(paper="diffusion-lm", samples=1, steps=2)).run()
-    figure, _ = Atlas(studio).map("diffusion-lm", "pca3", "slot", "Italian", trace)
-    by_name = {part["name"]: part for part in figure["data"]}
-    shown = sorted(place for name, part in by_name.items() if name not in ("found", "in the run") for place in part["customdata"])
-    assert shown == [index for index in range(len(VOCAB)) if index != 2]
-    assert by_name["found"]["text"] == ["Italian"] and set(LABELS.slots) & set(by_name)
-
-
-def test_stored_maps_count_for_their_own_checkpoint_alone(tmp_path):
-    (tmp_path / "x.json").write_text('{"checkpoint": "abc", "maps": {"umap": [[0, 1], [2, 3]]}}', encoding="utf-8")
-    assert space.stored("x", "abc", tmp_path)["umap"].points.shape == (2, 2)
-    assert space.stored("x", "other", tmp_path) == {} and space.stored("y", "abc", tmp_path) == {}
+def test_search_lasso_and_neighbours_speak_of_the_models_words(studio):
+    atlas = Atlas(studio)
+    trace = studio.start(ORDER).run()
+    drawn, _ = atlas.map("diffusion-lm", "pca2", "slot", "italian", trace)
+    assert next(part for part in drawn["data"] if part["name"] == "found")["text"] == ["Italian"]
+    word, near = atlas.near("diffusion-lm", VOCAB.words.index("Italian"))
+    assert word == "Italian"
+    assert len(near) == 9
+    assert "Italian" not in dict(near)
+    caught = atlas.caught("diffusion-lm", [*range(len(VOCAB)), 10**6], trace)
+    assert {word for word, in_run in caught if in_run} == {VOCAB.words[place] for place in np.unique(trace.ids)}
