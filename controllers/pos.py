@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from controllers.base import Context, Controller, Score, knob, made_for
+from controllers.gradient import ascent
 from controllers.length import Length
 from controllers.linguistics import analysers
 from controllers.linguistics.tagsets import UNIVERSAL
@@ -22,6 +23,7 @@ from diffusion.core.vocab import END
 READER = "tags"
 ANY, GAP = "*", "..."
 TINY, NEVER = 1e-30, -1e5
+CONTEXT_NATS = 4.0       # of the reader that sees the words around, beside the table of words
 _MEANINGS = {
     "ADJ": "adjective", "ADP": "preposition", "ADV": "adverb", "AUX": "auxiliary", "CCONJ": "and, or, but", "DET": "the, a",
     "INTJ": "interjection", "NOUN": "noun", "NUM": "number", "PART": "not, to, 's", "PRON": "pronoun", "PROPN": "name",
@@ -145,7 +147,14 @@ class PartsOfSpeech(Controller):
         columns = [place for place, tag in enumerate(self.tags) if tag in UNIVERSAL]
         wish = share[..., columns] @ lexicon[:, ids].T                        # (B, L, V)
         wish[..., : END + 1] = 0
-        return wish
+        return wish + CONTEXT_NATS * ascent(lambda probs: self._in_context(probs, share), logits)
+
+    def _in_context(self, probs: Tensor, share: Tensor) -> Tensor:
+        """log p(tags) (B,) by the reader, which sees the words around; `share` (B, L, K) says where the tags stand."""
+        told = Reader.for_beliefs(READER, probs)(probs).log_softmax(-1)                       # (B, L, T)
+        places = [place for place, tag in enumerate(self.tags) if tag in UNIVERSAL]
+        ids = [UNIVERSAL.index(self.tags[place]) for place in places]
+        return (told[..., ids] * share[..., places]).sum((1, 2))
 
     def log_prob(self, probs: Tensor) -> Tensor:
         """Log-probability (B,) that the words have the tags and END follows, gaps of any size, under a belief (B, L, V).

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ui import messages
+from ui.messages import PAUSE
 from ui.order import Order, mistake
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ class Cell:
     def values(self) -> tuple[object, ...]:
         """In the order of `COLUMNS`."""
         return (self.sampler, self.steps, self.nfe, self.seconds, self.perplexity, self.kept, " | ".join(self.texts), self.why)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the cell that runs has come."""
+
+    sampler: str
+    steps: int
+    step: int
 
 
 def read_steps(text: str) -> list[int]:
@@ -64,22 +74,28 @@ def orders(base: Order, samplers: Sequence[str], steps: Sequence[int]) -> list[O
     return [replace(base, sampler=sampler, steps=number) for sampler in samplers for number in steps]
 
 
-def run(studio: Studio, asked: Sequence[Order]) -> Iterator[Cell]:
-    """The cells in order, each when it is done; closing the iterator ends the one that runs."""
+def run(studio: Studio, asked: Sequence[Order]) -> Iterator[Cell | Progress]:
+    """The cells in order, each when it is done, and between them now and then how far the one that runs has come.
+
+    Closing the iterator ends the cell that runs: that is what `Progress` is for, besides being news.
+    """
     for order in asked:
         trace, why = messages.attempt(lambda order=order: studio.start(order))
         if trace is None:
             yield Cell(order.sampler, order.steps, why=why)
             continue
-        began = time.perf_counter()
+        sent = time.monotonic()
         try:
-            for _ in trace:
-                pass
+            for frame in trace:
+                if time.monotonic() - sent >= PAUSE:
+                    sent = time.monotonic()
+                    yield Progress(order.sampler, trace.info["steps"], frame.index + 1)
         finally:
             studio.stop(trace)
-        seconds, results = time.perf_counter() - began, studio.results(trace)
+        results = studio.results(trace)
         scores = [verdict["score"] for result in results for verdict in result.controls]
-        yield Cell(order.sampler, trace.info["steps"], trace.frames[-1].nfe, round(seconds, 3), studio.perplexity(trace),
+        yield Cell(order.sampler, trace.info["steps"], trace.frames[-1].nfe, round(trace.frames[-1].seconds, 3),
+                   studio.perplexity(trace),
                    round(100 * sum(scores) / len(scores), 1) if scores else None, tuple(result.text for result in results))
 
 

@@ -17,13 +17,27 @@ const player = new TracePlayer(box, {scale: props.colours, inks: props.inks, sav
 const refresh = () => { if (props.value) player.show(JSON.parse(props.value)); };
 watch('value', refresh);
 refresh();
+let pressed = -Infinity, stopped = false;
+player.root.addEventListener('run-shown', () => { pressed = -Infinity; });
+document.addEventListener('click', event => {            // Generate counts once a run, and at once after Stop
+  if (!player.root.isConnected) return;
+  if (event.target.closest('#stop')) {
+    stopped = true;
+    if (!(player.run instanceof Running && player.run.id)) trigger('withdraw');
+  }
+  if (!event.target.closest('#generate')) return;
+  const again = performance.now() - pressed < 600 || player.run instanceof Running;
+  if (again && !stopped) event.stopPropagation();
+  else [pressed, stopped] = [performance.now(), false];
+}, true);
 """
 
 
 def player(first: Mapping[str, Any], make_page: Callable[[str], str]) -> gr.HTML:
     """A component that plays runs in the browser. Its value is one message as JSON text, see `ui.messages`.
 
-    Its event `pin` carries the infill pattern of the words that were pinned by a click.
+    Its event `pin` carries the infill pattern of the words that were pinned by a click; `withdraw` says that Stop was pressed
+    while no run had begun.
 
     Args:
         first: the message that it opens with.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ui.order import DEVICES, mistake
@@ -132,10 +133,13 @@ class Running:
 
     A generator cannot be closed while it is executing. So `close` only leaves word then, and the thread that is inside
     closes the generator as soon as its step is done.
+
+    `seconds` of its steps count its own work alone: not the turns of other runs, nor what was done with its frames between.
     """
 
     def __init__(self, steps: Iterator[Step], turn: threading.Lock) -> None:
         self._steps: Any = steps
+        self._seconds = 0.0
         self._turn, self._inside, self._ended = turn, threading.Lock(), threading.Event()
 
     def __iter__(self) -> Running:
@@ -145,9 +149,11 @@ class Running:
         with self._inside:
             if not self._ended.is_set():
                 with self._turn:
+                    began = time.perf_counter()
                     step = next(self._steps)
+                    self._seconds += time.perf_counter() - began
                 if not self._ended.is_set():
-                    return step
+                    return replace(step, seconds=self._seconds)
             self._steps.close()
             raise StopIteration
 

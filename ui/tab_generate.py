@@ -78,10 +78,14 @@ class Generate:
         # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
         shown = [*self.form.inputs, *self.form.shown, self.pending]
         asked = [self.go.click, self.form.source.submit, self.pending.change]
+        # Not "once": a run that was just stopped still counts as running for a moment. The player lets a run be asked for once.
         self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
-                          concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
+                          concurrency_id=MODEL_QUEUE, trigger_mode="multiple", **PRIVATE)
         gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
-        self.stop.click(self.end, [self.key], [self.player], cancels=[self.runs], queue=False, **PRIVATE)
+        # A run that has begun ends by itself, its last message says where. Gradio's `cancels` would close the very stream on
+        # which a run that is asked for right after it is to arrive; it is for runs that still wait.
+        self.stop.click(self.end, [self.key], queue=False, **PRIVATE)
+        self.player.withdraw(None, cancels=[self.runs], queue=False, **PRIVATE)
         self.player.pin(self.pin, [self.form.controls], [self.form.controls], queue=False, **PRIVATE)
         for button, order in self.examples:
             button.click(partial(self.choose, order), [self.pending], shown, concurrency_limit=None, **PRIVATE)
@@ -114,10 +118,11 @@ class Generate:
         for _, message in messages.run(self.studio, lambda: Order.from_dict(values)):
             yield pack(message)
 
-    def end(self, key: str) -> Any:
-        """Ends a run; the player shows how far it came."""
-        message = messages.stopped(self.studio, key)
-        return gr.skip() if message is None else pack(message)
+    def end(self, key: str) -> None:
+        """Ends a run, at once or after the step that is being computed; its stream then tells the player how far it came."""
+        trace, _ = messages.attempt(lambda: self.studio.traces.get(key))
+        if trace is not None:
+            self.studio.stop(trace)
 
     def pin(self, controls: str, event: gr.EventData) -> str:
         """Puts words that were pinned by a click into the panel of controls, as its infill; the other controls stay."""

@@ -64,6 +64,9 @@ class Samplers:
         cells: list[grid.Cell] = []
         yield [table([], waiting=asked), plot([]), gr.update(visible=False)]
         for cell in grid.run(self.studio, asked):
+            if isinstance(cell, grid.Progress):
+                yield [gr.skip()] * 3                    # between two messages a run can be stopped
+                continue
             cells.append(cell)
             yield [table(cells, waiting=asked[len(cells):]), plot(cells), gr.skip()]
         yield [gr.skip(), gr.skip(), gr.update(value=self._file(paper, cells), visible=True)]
@@ -80,7 +83,7 @@ class Samplers:
 
     def compare_samplers(self, paper: str, samplers: list[str], steps: list[int], samples: int = 2, seed: int = 0,
                          guidance_scale: float = 1.0, source: str = "", controls: list[str] | None = None) -> Iterator[str]:
-        """Fills a grid of samplers and numbers of steps, for programs: yields each cell as JSON text when it is done."""
+        """Fills a grid of samplers and numbers of steps, for programs: yields JSON text, each cell when it is done."""
         values = {"paper": paper, "samples": samples, "seed": seed, "guidance_scale": guidance_scale, "source": source,
                   "controls": controls or []}
         asked, wrong = messages.attempt(lambda: grid.orders(Order.from_dict(values), samplers, steps))
@@ -88,7 +91,7 @@ class Samplers:
             yield pack({"kind": "error", "sentence": wrong})
             return
         for cell in grid.run(self.studio, asked):
-            yield pack({"kind": "cell", **asdict(cell)})
+            yield pack({"kind": "progress" if isinstance(cell, grid.Progress) else "cell", **asdict(cell)})
 
 
 def build(page: Page) -> Samplers:

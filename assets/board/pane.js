@@ -48,31 +48,50 @@ class Pane {
     const height = Math.min(scroller.clientHeight, this.spacer.offsetHeight);
     if (!width || !height) return;
     Object.assign(canvas.style, {width: `${width}px`, height: `${height}px`});
-    this.draw(new CanvasPen(canvas, width, height), {x: scroller.scrollLeft, y: scroller.scrollTop, width, height});
+    const view = {x: scroller.scrollLeft, y: scroller.scrollTop, width, height}, {board, lives, other, columnWidth, rowHeight} = this;
+    const drawn = [...Object.values(view), window.devicePixelRatio, board.mode, board.ink, board.tops, board.columns, lives, other, columnWidth, rowHeight];
+    if (!this.drawn?.every((value, at) => value === drawn[at])) {      // a step on changes what stands over the cells, not them
+      this.drawn = drawn;
+      this.still ??= document.createElement("canvas");
+      this.cells(new CanvasPen(this.still, width, height), view);
+    }
+    const pen = new CanvasPen(canvas, width, height);
+    pen.copy(this.still, width, height);
+    this.over(pen, view);
   }
 
   // ---- drawing; `view` is the part of the board that is seen
 
-  draw(pen, view) {
-    const {lives, columnWidth, rowHeight, shown} = this, {ink} = this.board;
+  bounds(view) {
+    const {lives, columnWidth, rowHeight, shown} = this;
+    return {first: Math.max(0, Math.floor(view.x / columnWidth)), last: Math.min(shown, Math.ceil((view.x + view.width - AXIS) / columnWidth)),
+      top: Math.max(0, Math.floor(view.y / rowHeight)), low: Math.min(lives.steps, Math.ceil((view.y + view.height - HEAD) / rowHeight)),
+      x: place => AXIS + place * columnWidth - view.x, y: frame => HEAD + frame * rowHeight - view.y};
+  }
+
+  cells(pen, view) {
+    const {first, last, top, low, x, y} = this.bounds(view), {ink} = this.board;
     pen.rect(0, 0, view.width, view.height, ink.paper);
-    const first = Math.max(0, Math.floor(view.x / columnWidth)), last = Math.min(shown, Math.ceil((view.x + view.width - AXIS) / columnWidth));
-    const top = Math.max(0, Math.floor(view.y / rowHeight)), low = Math.min(lives.steps, Math.ceil((view.y + view.height - HEAD) / rowHeight));
-    const x = place => AXIS + place * columnWidth - view.x, y = frame => HEAD + frame * rowHeight - view.y;
     pen.clipped(AXIS, HEAD, view.width - AXIS, view.height - HEAD, () => {
-      for (let place = first; place < Math.min(last, lives.length); place++) this.column(pen, place, top, low, x(place), y);
-      if (this.frame < lives.steps - 1)
-        pen.rect(AXIS, y(this.frame + 1), view.width - AXIS, Math.max(0, view.height - y(this.frame + 1)), ink.paper, 0.74);
-      pen.rect(AXIS, y(this.frame + 1) - 1, view.width - AXIS, 1.5, ink.text);
-      const {chosen} = this.board;
-      if (chosen !== null) for (const [dx, dy, w, h] of [[0, 0, columnWidth, 1.5], [0, rowHeight - 1.5, columnWidth, 1.5], [0, 0, 1.5, rowHeight], [columnWidth - 1.5, 0, 1.5, rowHeight]])
-        pen.rect(x(chosen) + dx, y(this.frame) + dy, w, h, ink.accent);
+      for (let place = first; place < Math.min(last, this.lives.length); place++) this.column(pen, place, top, low, x(place), y);
     });
     pen.clipped(0, HEAD, AXIS, view.height - HEAD, () => this.axis(pen, top, low, y));
+    pen.text("step", AXIS - 6, HEAD - 9, {colour: ink.soft, size: 10, align: "right"});
+  }
+
+  over(pen, view) {                                    // the step shown, what comes after it in pale, and its words as the head
+    const {first, last, x, y} = this.bounds(view), {frame, lives, columnWidth, rowHeight} = this, {ink, chosen} = this.board;
+    pen.clipped(AXIS, HEAD, view.width - AXIS, view.height - HEAD, () => {
+      if (frame < lives.steps - 1)
+        pen.rect(AXIS, y(frame + 1), view.width - AXIS, Math.max(0, view.height - y(frame + 1)), ink.paper, 0.74);
+      pen.rect(AXIS, y(frame + 1) - 1, view.width - AXIS, 1.5, ink.text);
+      if (chosen === null) return;
+      for (const [dx, dy, width, height] of [[0, 0, columnWidth, 1.5], [0, rowHeight - 1.5, columnWidth, 1.5], [0, 0, 1.5, rowHeight],
+        [columnWidth - 1.5, 0, 1.5, rowHeight]]) pen.rect(x(chosen) + dx, y(frame) + dy, width, height, ink.accent);
+    });
     pen.clipped(AXIS, 0, view.width - AXIS, HEAD, () => {
       for (let place = first; place < last; place++) this.head(pen, place, x(place));
     });
-    pen.text("step", AXIS - 6, HEAD - 9, {colour: ink.soft, size: 10, align: "right"});
   }
 
   column(pen, place, top, low, x, y) {                 // cells of one colour in a row are one rectangle
@@ -126,7 +145,9 @@ class Pane {
   }
 
   picture(pen) {                                       // the whole board, for saving
-    this.draw(pen, {x: 0, y: 0, width: this.spacer.offsetWidth, height: this.spacer.offsetHeight});
+    const view = {x: 0, y: 0, width: this.spacer.offsetWidth, height: this.spacer.offsetHeight};
+    this.cells(pen, view);
+    this.over(pen, view);
     return pen;
   }
 

@@ -3,8 +3,8 @@
 class CanvasPen {
   constructor(canvas, width, height) {
     const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+    const wide = Math.round(width * ratio), high = Math.round(height * ratio);
+    if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, {width: wide, height: high});
     this.paper = canvas.getContext("2d");
     this.paper.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.paper.textBaseline = "middle";
@@ -21,6 +21,7 @@ class CanvasPen {
     this.paper.textAlign = align;
     this.paper.fillText(text, x, y);
   }
+  copy(canvas, width, height) { this.paper.drawImage(canvas, 0, 0, width, height); }
   clipped(x, y, width, height, work) {
     this.paper.save();
     this.paper.beginPath();

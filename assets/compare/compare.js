@@ -207,8 +207,8 @@ class Lanes {
         make("td", "tdl-no", row.why, line).colSpan = Math.max(1, columns.length - 1);
       } else for (const name of columns) make("td", "", row[name] === null || row[name] === undefined ? "–" : this.shown(row[name]), line);
     }
-    make("p", "tdl-soft", "NFE, seconds, the judge's perplexity and the controls are of this run; seconds count the turns of the others, so a lane " +
-      "alone is faster. Bits a token were measured on held-out text, megabytes are the checkpoint's. A dash: not measured.", this.figures);
+    make("p", "tdl-soft", "NFE, seconds, the judge's perplexity and the controls are of this run; seconds are a lane's own work, without the " +
+      "turns of the others. Bits a token were measured on held-out text, megabytes are the checkpoint's. A dash: not measured.", this.figures);
   }
 
   shown(value) { return typeof value === "number" ? String(Number(value.toFixed(value < 10 ? 2 : 1))) : value; }

@@ -59,7 +59,7 @@ class Curves {
     for (const {values, kind} of lines)
       draw("polyline", {class: `tdl-curve ${kind}`,
         points: values.map((value, place) => `${x(steps[place].index).toFixed(1)},${y(value).toFixed(1)}`).join(" ")}, svg);
-    const cursor = draw("line", {class: "tdl-cursor", y1: HIGH, y2: LOW}, svg);
+    const cursor = draw("line", {class: "tdl-cursor", x1: 0, x2: 0, y1: HIGH, y2: LOW}, svg);
     const named = lines.filter(line => line.name).map(line => {
       const key = make("span", `tdl-keyline ${line.kind}`, "", head);
       make("i", "", "", key);
@@ -89,10 +89,11 @@ class Curves {
     if (!this.panels.length) return;
     const {index} = this.run.step(frame);
     for (const {cursor, x, named, unit} of this.panels) {
-      for (const end of ["x1", "x2"]) cursor.setAttribute(end, x(index).toFixed(1));
+      cursor.setAttribute("transform", `translate(${x(index).toFixed(1)} 0)`);
       for (const {label, name, values} of named) {
         const value = values[frame], small = value > 0 && value < 0.01;
-        label.textContent = `${name} ${small ? value.toExponential(0).replace("-", MINUS) : value.toFixed(2)}${unit}`;
+        const text = `${name} ${small ? value.toExponential(0).replace("-", MINUS) : value.toFixed(2)}${unit}`;
+        if (label.textContent !== text) label.textContent = text;
       }
     }
   }

@@ -53,6 +53,46 @@ def test_words_appear_while_the_model_runs_and_stop_ends_it_at_once(new_page):
     state(page, "Stopped")
 
 
+def test_generate_pressed_right_after_stop_is_never_lost(new_page):
+    page = new_page(LONG)
+    state(page, "Running")
+    for _ in range(3):
+        before = page.evaluate("document.querySelector('.tdl').tracePlayer.run.id")
+        page.evaluate("document.getElementById('stop').click(); document.getElementById('generate').click()")
+        page.wait_for_function("before => { const {run} = document.querySelector('.tdl').tracePlayer;"
+                               "return run?.frames?.length && run.id !== before; }", arg=before)
+    page.locator("#stop").click()
+    state(page, "Stopped")
+
+
+def test_a_second_press_while_it_runs_asks_for_nothing(new_page, page_log):
+    page = new_page(ORACLE)
+    state(page, "Done")
+    page.wait_for_timeout(700)
+    before = len([url for url in page_log.requests if "/queue/join" in url])
+    page.evaluate("for (let time = 0; time < 3; time++) document.getElementById('generate').click()")
+    page.wait_for_function("document.querySelector('.tdl-badge').textContent !== 'Done'")
+    state(page, "Done")
+    assert len([url for url in page_log.requests if "/queue/join" in url]) <= before + 2, "the run, and the figures after it"
+
+
+def test_a_word_of_a_finished_run_is_pinned_by_a_click_where_it_stands(new_page):
+    page = new_page(ORACLE)
+    state(page, "Done")
+    words = texts(page)[1]
+    page.locator(".tdl-words").nth(1).locator(".tdl-chip").nth(2).click()
+    page.locator(".tdl-pin").click()
+    infill = page.locator("#infill textarea, #infill input")
+    expect(infill).to_have_value(f"___2 {words[2]} ___")
+    page.locator(".tdl-words").nth(1).locator(".tdl-chip").nth(0).click()
+    page.locator(".tdl-pin").click()
+    expect(infill).to_have_value(f"{words[0]} ___1 {words[2]} ___")
+    page.locator("#generate").click()
+    expect(page.locator(".tdl-locked").nth(2)).to_be_visible()
+    state(page, "Done")
+    assert all(row[0] == words[0] and row[2] == words[2] for row in texts(page))
+
+
 def test_scrubbing_playing_and_keys_make_no_request(browser_page, page_log):
     state(browser_page, "Stored run")
     browser_page.wait_for_timeout(1500)                 # what opening the page asked for has been answered

@@ -28,11 +28,23 @@ def test_the_frontier_is_what_no_other_cell_beats(cells):
 
 def test_cells_are_the_runs_of_their_orders_and_a_refused_one_says_why(studio):
     asked = grid.orders(Order(paper="sedd", samples=2, seed=5), ["analytic", "ddim"], [3, 5])
-    cells = list(grid.run(studio, asked))
+    cells = [cell for cell in grid.run(studio, asked) if isinstance(cell, Cell)]
     assert [(cell.sampler, cell.steps) for cell in cells] == [("analytic", 3), ("analytic", 5), ("ddim", 3), ("ddim", 5)]
     alone = studio.results(studio.start(asked[1]).run())
     assert cells[1].texts == tuple(result.text for result in alone) and cells[1].nfe == 5
     assert all("does not fit" in cell.why and cell.nfe is None for cell in cells[2:])
+
+
+def test_progress_comes_between_cells_and_closing_ends_the_cell_that_runs(studio, monkeypatch):
+    monkeypatch.setattr(grid, "PAUSE", 0.0)
+    started = []
+    real = studio.start
+    monkeypatch.setattr(studio, "start", lambda order: started.append(real(order)) or started[-1])
+    running = grid.run(studio, grid.orders(Order(paper="sedd", samples=1), ["analytic"], [3, 50]))
+    assert [next(running) for _ in range(3)] == [grid.Progress("analytic", 3, step) for step in (1, 2, 3)]
+    assert isinstance(next(running), Cell) and next(running) == grid.Progress("analytic", 50, 1)
+    running.close()
+    assert started[1].running is None and len(started[1].frames) == 1
 
 
 @pytest.mark.parametrize(("text", "steps"), [("8, 16,32", [8, 16, 32]), ("4 4 2", [2, 4])])

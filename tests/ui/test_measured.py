@@ -129,5 +129,5 @@ def test_a_card_of_a_tagger_is_shown_with_what_it_reaches(tmp_path, monkeypatch)
 def test_a_card_that_holds_rows_is_shown_by_its_own_columns():
     rows = [{"entropy, nats": "up to 0.5", "accuracy": 0.9}, {"entropy, nats": "up to 3", "accuracy": 0.4}]
     table = measured.scores({"measured": rows})
-    assert table.columns == ["entropy, nats", "accuracy"] and list(table.rows) == rows
+    assert list(table.show) == ["entropy, nats", "accuracy"] and list(table.rows) == rows
     assert measured.scores({"measured": []}) is None

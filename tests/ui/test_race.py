@@ -1,5 +1,7 @@
 """Runs that are compared take turns fairly, write what they would write alone, and one that cannot run stops no other."""
 
+import time
+
 import pytest
 
 from tests.ui.conftest import READERS
@@ -52,6 +54,15 @@ def test_the_table_tells_cost_and_what_was_not_measured_is_none(studio):
     row, = done["table"]
     assert (row["NFE"], row["steps"], row["controls kept %"], row["words"]) == (4, 4, 100, 5.0)
     assert row["bits a token"] is None and row["perplexity"] is None          # a tiny checkpoint, and no judge beside it
+
+
+def test_seconds_of_a_lane_leave_out_what_happens_between_its_steps(studio):
+    trace = studio.start(ORACLE)
+    for _ in trace:
+        time.sleep(0.05)                                 # as if other lanes had their turns
+    seconds = [frame.seconds for frame in trace.frames]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+    assert seconds[-1] < 0.05 * len(seconds)
 
 
 @pytest.mark.parametrize("chosen", [[], None])
