@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ui import space, views
+from ui.messages import attempt
 from ui.order import mistake
 from ui.space import Course, Projection, WordSpace
 
@@ -85,7 +86,9 @@ class Atlas:
         words, projection = self.space(slug), self.projection(slug, view)
         found = self._found(words, search)
         run = sorted({int(index) for index in np.unique(trace.ids)} - {0, 1, 2}) if trace and trace.info["paper"] == slug else []
-        return space.figure(words, projection, self.groups(slug, colour), found, run), f"{words.about} {CAPTIONS[view]}"
+        groups, uncoloured = attempt(lambda: self.groups(slug, colour))
+        figure = space.figure(words, projection, groups or [""] * len(words.words), found, run)
+        return figure, f"{words.about} {CAPTIONS[view]} {uncoloured}".rstrip()
 
     def _found(self, words: WordSpace, search: str) -> list[int]:
         wanted = search.strip().casefold()
@@ -134,7 +137,8 @@ class Atlas:
         views.check(trace, sample, position)
         course = self.course(trace, sample - 1)
         projection, told = self.projection(slug, view), space.journey(words, course, position - 1)
-        figure = space.figure(words, projection, self.groups(slug, colour))
+        groups, _ = attempt(lambda: self.groups(slug, colour))
+        figure = space.figure(words, projection, groups or [""] * len(words.words))
         rows = [(step + 1, words.words[told["x"][step]], float(told["x distance"][step]), words.words[told["x0_hat"][step]],
                  float(told["x0_hat distance"][step]), step > 0 and told["x0_hat"][step] != told["x0_hat"][step - 1])
                 for step in range(len(course.ids))]

@@ -19,7 +19,6 @@ def opened(page):
     """The tab with its first map drawn."""
     page.get_by_role("tab", name="Embedding space").click()
     expect(page.locator(POINTS).first).to_be_visible()
-    choose(page, "space-colour", "slot")                 # tiny words have no table of tags
     page.wait_for_function("document.querySelector('#space-map .tdl-figure').figureView?.ready")
     return page
 
@@ -33,9 +32,8 @@ def drawn(page):
 def test_the_map_opens_and_a_clicked_word_shows_its_neighbours(new_page, screenshot):
     page = new_page()
     state(page, "Stored run")
-    page.get_by_role("tab", name="Embedding space").click()
-    expect(page.locator("#space-note")).to_contain_text("parts of speech")
     opened(page)
+    expect(page.locator("#space-map .tdl-figure-caption")).to_contain_text("parts of speech is of other words")
     expect(page.locator(POINTS)).to_have_count(11)       # nine words, PAD and END: UNK is no point
     box = page.locator(POINTS).nth(4).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -56,6 +54,11 @@ def test_search_marks_words_and_an_unknown_one_is_answered_with_markup_as_text(n
     box.press("Enter")
     expect(page.locator("#space-note")).to_contain_text("<img src=x")
     assert page.locator("#space-note img").count() == 0
+    choose(page, "space-view", "Triangle of three words")
+    box.fill("soup")
+    box.press("Enter")
+    expect(page.locator("#space-note")).to_contain_text("is no word of this run")
+    box.fill("")
     page.locator("#space-position input").fill("999")
     page.locator("#space-follow").click()
     expect(page.locator("#space-note")).to_contain_text("position 999")
@@ -100,8 +103,9 @@ def test_a_position_is_followed_through_words_a_triangle_and_a_sphere(new_page):
 def test_a_phone_needs_no_horizontal_scroll(new_page, scheme, screenshot):
     page = new_page()
     page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 390, "height": 844})
     state(page, "Stored run")
     opened(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     screenshot(page, f"embedding-phone-{scheme}")
