@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controllers.base import Context, Controlled, Controller
+from controllers.classifier import Classifier
 from controllers.infill import Infill
 from controllers.label import Label
 from controllers.length import Length
 from controllers.parse import parse_all
+from controllers.pos import PartsOfSpeech
+from controllers.semantic import Semantic
+from controllers.span import Span
+from controllers.tree import SyntaxTree
 
-CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (Length, Infill, Label)}
+CONTROLLERS: dict[str, type[Controller]] = {kind.slug: kind for kind in (
+    Length, Infill, Label, Classifier, Semantic, PartsOfSpeech, SyntaxTree, Span)}
 
 __all__ = ["CONTROLLERS", "Context", "Controlled", "Controller", "parse_controls"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -26,7 +26,7 @@ def knob(default: Any, low: float | None = None, high: float | None = None, unit
 
 def knobs(kind: type[Controller]) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a controller that were declared with `knob`, in order; the rest belongs to the machine."""
-    return tuple(field for field in dataclasses.fields(kind) if "about" in field.metadata)
+    return tuple(each for each in dataclasses.fields(kind) if "about" in each.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,19 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How far a finished text does what was asked: success in [0, 1], and a sentence about it."""
+    """How far a finished text does what was asked.
+
+    Attributes:
+        success: in [0, 1].
+        detail: a sentence about it.
+        parts: what a picture of it is drawn from, as JSON values, by its `kind`: "tags" (`wanted` and `found`, one a word), "tree"
+            (`wanted` and `found` in brackets), "spans" (`wanted` and `found` as [first, last, label], words from 1), "slots"
+            (`said` and `missed`). None where there is nothing to draw.
+    """
 
     success: float
     detail: str
+    parts: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 class Controller(ABC):
@@ -58,16 +67,31 @@ class Controller(ABC):
         slug, title: its names for the command line and for people.
         example: a target that can be tried at once, in the form of the command line.
         has_strength: it wishes in nats, so that a strength can be given.
+        nats: its strength where none is given, tuned on held-out training rows.
+        unit_wish: `wish` is a direction whose largest entry is 1 and is multiplied by the strength; otherwise it is in nats
+            already, a log-likelihood, and is clipped at the strength.
         masks: it rules words out, which only papers with `hard` masks honour exactly.
         repeats: several of this kind may steer one text.
+        editor: how a target is edited: "text", "slots" (a menu for each name of `choices`), or "tree" (text, drawn as it is typed).
+        free_words: beside its slots it takes words, ``word:cheap``.
+        palette: pieces that a target is made of, with what each means, to be put in by a press.
+        reads_sentences: `of_sentence` gives a target.
+        at: its targets hold an ``@`` themselves, ``PP@3-5``, so that only a second one marks a strength.
     """
 
     slug: ClassVar[str]
     title: ClassVar[str]
     example: ClassVar[str]
     has_strength: ClassVar[bool] = False
+    nats: ClassVar[float] = 4.0
+    unit_wish: ClassVar[bool] = True
     masks: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
+    editor: ClassVar[str] = "text"
+    free_words: ClassVar[bool] = False
+    palette: ClassVar[tuple[tuple[str, str], ...]] = ()
+    reads_sentences: ClassVar[bool] = False
+    at: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -82,6 +106,15 @@ class Controller(ABC):
     def choices(cls, context: Context) -> dict[str, tuple[str, ...]]:
         """For targets of the form ``name:value,...``: the values of each name. Empty for targets of another form."""
         return {}
+
+    @classmethod
+    def of_sentence(cls, sentence: str, context: Context) -> str:
+        """The target that a sentence has, for kinds with `reads_sentences`: its tags, its tree, its number of words.
+
+        Raises:
+            StudioError: this kind takes no target from a sentence, or the sentence cannot be read.
+        """
+        raise StudioError(f"'{cls.slug}' takes no target from a sentence. Write the target, {cls.slug}={cls.example}.")
 
     @classmethod
     def lacks(cls, context: Context) -> str | None:
@@ -123,7 +156,20 @@ class Controller(ABC):
         return None
 
     def wish(self, logits: Tensor) -> Tensor | None:
-        """Wanted change of the logits (B, L, V) in nats, before it is scaled to the strength; None for none."""
+        """Wanted change of the logits (B, L, V), before the strength: a direction (`controllers.gradient.ascent` of
+        `log_prob`), or where `unit_wish` is false nats; None for none."""
+        return None
+
+    def claims(self) -> Mapping[str, str]:
+        """What the text is to say of slots, each with one value or `absent`; two controllers may not differ about a slot."""
+        return {}
+
+    def impossible(self, allowed: Tensor) -> str | None:
+        """What of the wish has no place where only some words may stand, (L, V) or (B, L, V); None where all has one."""
+        return None
+
+    def contradicts(self, other: Controller) -> str | None:
+        """Why no text does what this and another controller want, as the end of a sentence; None where one may."""
         return None
 
     @abstractmethod
@@ -133,6 +179,15 @@ class Controller(ABC):
     @abstractmethod
     def score(self, words: list[str]) -> Score:
         """Success of one finished text, judged by something that did not steer."""
+
+    def score_all(self, texts: Sequence[list[str]], analyser: str = "judge") -> list[Score]:
+        """The scores of many texts; faster together where an analyser reads them.
+
+        Args:
+            analyser: who judges, where an analyser does: "judge", or "labeller" for the protocol in which the analyser that made a
+                target also scores it.
+        """
+        return [self.score(words) for words in texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +216,22 @@ def made_for(controller: Controller, kind: str, made: str, found: str) -> None:
                           f"Write the control again for this model.")
 
 
+def foreign(strategy: Any, model: DiffusionModel | type[DiffusionModel]) -> str | None:
+    """Why a strategy does not fit a paper, as a sentence; None when it does."""
+    papers = getattr(strategy, "papers", ())
+    if papers and model.slug not in papers:
+        return (f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. "
+                f"Choose 'absorb'.")
+    return None
+
+
 def why_not(model: DiffusionModel, controller: Controller | type[Controller], strategy: Any = None) -> str | None:
     """Why this controller cannot steer this model in this way, as a sentence; None when it can.
 
     A strategy that belongs to certain papers lists their slugs in `papers`; one without that list fits all.
     """
-    papers = getattr(strategy, "papers", ())
-    if papers and model.slug not in papers:
-        return (f"The strategy '{strategy.slug}' belongs to {', '.join(papers)} and cannot steer {model.title}. "
-                f"Choose 'absorb'.")
+    if strategy is not None and (reason := foreign(strategy, model)):
+        return reason
     if controller.masks or controller.has_strength:      # it is about words; one that only asks for a label is not
         reason = model.no_control()
         if reason is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ def combine_requests(controllers: Sequence[Controller], request: Request) -> Req
         StudioError: two controllers contradict each other, or two of a kind that can be there once; both are named.
     """
     _refuse_repeats(controllers)
+    _refuse_contrary_claims(controllers)
     untouched = request.with_(words=None, label=None)
     asked: dict[str, list[tuple[str, Any]]] = {}
     for name in ("words", "label"):
@@ -43,11 +45,24 @@ def combine_requests(controllers: Sequence[Controller], request: Request) -> Req
 
 def _refuse_repeats(controllers: Sequence[Controller]) -> None:
     seen: dict[str, Controller] = {}
-    for controller in controllers:
+    for index, controller in enumerate(controllers):
+        for other in controllers[:index]:
+            if why := controller.contradicts(other):
+                raise StudioError(f"'{other}' and '{controller}' contradict each other: {why}. {_WAY_OUT}")
         if not controller.repeats and controller.slug in seen:
             raise StudioError(f"'{seen[controller.slug]}' and '{controller}' cannot steer one text together: "
                               f"'{controller.slug}' can be given once. Write both into one.")
         seen[controller.slug] = controller
+
+
+def _refuse_contrary_claims(controllers: Sequence[Controller]) -> None:
+    told: dict[str, tuple[str, Controller]] = {}
+    for controller in controllers:
+        for slot, value in controller.claims().items():
+            earlier, other = told.setdefault(slot, (value, controller))
+            if earlier != value:
+                raise StudioError(f"'{other}' and '{controller}' contradict each other: one wants the slot '{slot}' to be "
+                                  f"'{earlier}', the other '{value}'. {_WAY_OUT}")
 
 
 def _merged(field: str, parts: Sequence[tuple[str, Any]]) -> Any:
@@ -116,6 +131,26 @@ def combine_masks(parts: Sequence[tuple[str, Tensor]]) -> Tensor | None:
                               f"{_WAY_OUT}")
         combined = both
     return combined
+
+
+def refuse_impossible(controllers: Sequence[Controller], parts: Sequence[tuple[str, Tensor]]) -> None:
+    """Checks that what every controller wants said has a place under all masks.
+
+    Args:
+        parts: as in `combine_masks`, which leave a word at every position together.
+
+    Raises:
+        StudioError: it has none; the controller is named with those whose masks leave no place.
+    """
+    if not parts:
+        return
+    combined = functools.reduce(torch.logical_and, [mask for _, mask in parts])
+    for controller in controllers:
+        lost = controller.impossible(combined)
+        if lost is not None:
+            guilty = [name for name, mask in parts if controller.impossible(mask) is not None]
+            named = " and ".join(f"'{name}'" for name in [str(controller), *(guilty or [name for name, _ in parts])])
+            raise StudioError(f"{named} contradict each other: no place is left where '{lost}' can stand. {_WAY_OUT}")
 
 
 def _meet(one: Tensor, other: Tensor, position: int) -> bool:

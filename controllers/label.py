@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,6 +57,7 @@ class Label(Controller):
     slug: ClassVar[str] = "label"
     title: ClassVar[str] = "Label"
     example: ClassVar[str] = "food:Italian,area:riverside"
+    editor: ClassVar[str] = "slots"
 
     def __post_init__(self) -> None:
         if not self.values or not self.ids:
@@ -69,17 +70,7 @@ class Label(Controller):
         Raises:
             StudioError: the text is not of that form, names an unknown slot or value, or gives a slot two values.
         """
-        values: dict[str, str] = {}
-        for part in text.split(","):
-            slot, colon, value = (piece.strip() for piece in part.partition(":"))
-            if not colon or not slot or not value:
-                raise StudioError(f"'{part.strip()[:60]}' is not a slot with a value. Write label={cls.example}.")
-            known_or_raise("slot", slot, context.labels.slots)
-            known_or_raise(f"value for the slot '{slot}':", value, [*context.labels.slots[slot], "absent"])
-            if values.setdefault(slot, value) != value:
-                raise StudioError(f"The label gives the slot '{slot}' two values, '{values[slot]}' and '{value}'. "
-                                  f"Keep one.")
-        ordered = {slot: values[slot] for slot in context.labels.slots if slot in values}
+        ordered = slot_values(cls, text, context)
         ids = context.labels.encode(ordered, rest=0)
         cues = tuple(_cue(slot, value, context) for slot, value in ordered.items())
         prints = context.labels.fingerprint, context.vocab.fingerprint
@@ -113,6 +104,10 @@ class Label(Controller):
         """Asks for the values; other slots stay unknown."""
         return request.with_(label=torch.tensor(self.ids))
 
+    def claims(self) -> Mapping[str, str]:
+        """The values of the slots."""
+        return dict(self.values)
+
     def log_prob(self, probs: Tensor) -> Tensor:
         """A proxy for live curves, (B,): the sum over the slots of how likely the value's own words are to occur.
 
@@ -123,13 +118,51 @@ class Label(Controller):
 
     def score(self, words: list[str]) -> Score:
         """The share of the given slots that the frozen slot matcher finds in the text; the missed ones are named."""
-        text = " ".join(words)
-        judged = [(slot, value) for slot, value in self.values if _judged(slot, value)]
-        missed = [f"{slot}:{value}" for slot, value in judged if not _says(text, slot, value)]
-        unjudged = [f"{slot}:{value}" for slot, value in self.values if not _judged(slot, value)]
-        success = 1 - len(missed) / len(judged) if judged else 0.0
-        detail = f"missed {', '.join(missed)}" if missed else f"found {len(judged)} of {len(judged)}"
-        return Score(success, detail + (f"; the matcher does not know {', '.join(unjudged)}" if unjudged else ""))
+        return score_slots(self.values, words)
+
+
+def slot_values(kind: type[Controller], text: str, context: Context) -> dict[str, str]:
+    """Slots with their values, `absent` among them, from ``slot:value,slot:value``, in the order of the label set.
+
+    Raises:
+        StudioError: the text is not of that form, names an unknown slot or value, or gives a slot two values.
+    """
+    values: dict[str, str] = {}
+    for part in text.split(","):
+        slot, colon, value = (piece.strip() for piece in part.partition(":"))
+        if not colon or not slot or not value:
+            raise StudioError(f"'{part.strip()[:60]}' is not a slot with a value. Write {kind.slug}={kind.example}.")
+        known_or_raise("slot", slot, context.labels.slots)
+        known_or_raise(f"value for the slot '{slot}':", value, [*context.labels.slots[slot], "absent"])
+        if values.setdefault(slot, value) != value:
+            raise StudioError(f"The {kind.slug} gives the slot '{slot}' two values, '{values[slot]}' and '{value}'. Keep one.")
+    return {slot: values[slot] for slot in context.labels.slots if slot in values}
+
+
+def score_slots(values: Iterable[tuple[str, str]], words: Sequence[str]) -> Score:
+    """The share of slots that the frozen matcher finds in a text; what it misses or cannot judge is named."""
+    found, missed, unjudged = judge_slots(values, words)
+    return Score(len(found) / max(len(found) + len(missed), 1), verdict(found, missed, unjudged),
+                 {"kind": "slots", "said": found, "missed": missed})
+
+
+def verdict(found: Sequence[str], missed: Sequence[str], unjudged: Sequence[str]) -> str:
+    """What was found and missed, as the beginning of a sentence."""
+    count = len(found) + len(missed)
+    detail = f"missed {', '.join(missed)}" if missed else f"found {count} of {count}"
+    return detail + (f"; the matcher does not know {', '.join(unjudged)}" if unjudged else "")
+
+
+def judge_slots(values: Iterable[tuple[str, str]], words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """What the frozen matcher finds in a text, misses, and cannot judge, each as ``slot:value``."""
+    text = " ".join(words)
+    found, missed, unjudged = [], [], []
+    for slot, value in values:
+        if not _judged(slot, value):
+            unjudged.append(f"{slot}:{value}")
+        else:
+            (found if _says(text, slot, value) else missed).append(f"{slot}:{value}")
+    return found, missed, unjudged
 
 
 def _judged(slot: str, value: str) -> bool:

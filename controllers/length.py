@@ -12,7 +12,7 @@ from torch import Tensor
 from controllers.base import Context, Controller, Score, knob
 from diffusion.core.errors import StudioError
 from diffusion.core.types import Request
-from diffusion.core.vocab import END, PAD, SPECIALS
+from diffusion.core.vocab import END, PAD, SPECIALS, split
 
 _FORM = re.compile(r"\s*([0-9]{1,9})\s*(?:[-–]\s*([0-9]{1,9})\s*)?")
 TINY = 1e-30             # smallest probability whose logarithm is taken; its logarithm is finite in float32
@@ -29,6 +29,7 @@ class Length(Controller):
     most: int = knob(14, 1, 63, "words", "the longest text; the same number makes the length exact")
 
     slug: ClassVar[str] = "length"
+    reads_sentences: ClassVar[bool] = True
     title: ClassVar[str] = "Length"
     example: ClassVar[str] = "12"
     masks: ClassVar[bool] = True
@@ -57,6 +58,15 @@ class Length(Controller):
         if self.most >= positions:
             raise StudioError(f"A length of {self.target} words is not possible: a text has 1 to {positions - 1}, "
                               f"punctuation marks counted. Choose a smaller number.")
+
+    @classmethod
+    def of_sentence(cls, sentence: str, context: Context) -> str:
+        """The number of words that the sentence has.
+
+        Raises:
+            StudioError: it has none, or more than a text of this model can have.
+        """
+        return cls.parse(str(len(split(sentence))), context).target
 
     @property
     def target(self) -> str:

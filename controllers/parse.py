@@ -27,8 +27,8 @@ def parse_control(text: str, context: Context, known: Mapping[str, type[Controll
     if not equals or not target.strip():
         raise StudioError(f"The control '{slug}' needs a target. Write it like {slug}={kind.example}.")
     strength = _STRENGTH.fullmatch(target)
-    if strength is None:
-        return Controlled(kind.parse(target.strip(), context))
+    if strength is None or (kind.at and "@" not in strength[1]):
+        return Controlled(kind.parse(target.strip(), context), kind.nats)
     if not kind.has_strength:
         raise StudioError(f"The control '{slug}' has no strength that could be set. Leave '@{strength[2]}' out.")
     return Controlled(kind.parse(strength[1].strip(), context), _nats(strength[2]))

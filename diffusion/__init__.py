@@ -61,5 +61,6 @@ def generate(model: DiffusionModel, request: Request, strategy: Strategy | None 
     """
     request = loop.resolved(model, request)
     about = {"paper": model.slug, "sampler": request.sampler, "steps": request.steps, "temperature": request.temperature,
+             "strategy": "" if strategy is None else strategy.slug,
              "seeds": list(request.seeds), "words": list(model.vocab.words), **(info or {})}
     return Trace(about, running=stream(model, request, strategy))

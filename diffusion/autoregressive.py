@@ -8,6 +8,7 @@ Source: Radford et al. (2019), GPT-2; architecture from Hugging Face transformer
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -202,6 +203,17 @@ class Autoregressive(DiffusionModel):
         written = round((1 - t) * tokens.shape[1])
         kept = torch.arange(tokens.shape[1], device=tokens.device) < written
         return Prefix(torch.where(kept, tokens, PAD), written)
+
+    def survival(self, t: float) -> Tensor:
+        """The share of the positions that have been written, (1,)."""
+        return torch.tensor([1 - t])
+
+    def glimpse(self, state: Prefix, t: float) -> Tensor:
+        """Written words are certain, of the others nothing is known, (B, L, V)."""
+        tokens, words = state.tokens, len(self.vocab)
+        unknown = torch.full((*tokens.shape, words), -math.log(words), device=tokens.device)
+        certain = torch.full_like(unknown, -torch.inf).scatter(-1, tokens[..., None], 0.0)
+        return torch.where((torch.arange(tokens.shape[1], device=tokens.device) < state.written)[:, None], certain, unknown)
 
     def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:
         """Nats per token, (B,)."""

@@ -238,6 +238,11 @@ class LD4LG(GaussianModel):
         x, signal = self.codec.encode(tokens), self.signal(t)
         return Gaussian(signal.sqrt() * x + (1 - signal).sqrt() * rng.normal(*x.shape[1:]), torch.zeros_like(x))
 
+    @torch.no_grad()
+    def glimpse(self, state: Gaussian, t: float) -> Tensor:
+        """What the probe reads in the latents, shrunk by the noise they are known to hold, (B, L, V)."""
+        return torch.log_softmax(self.codec.logits(self.signal(t).sqrt() * state.x, self.length) + self.ruled_out, -1)
+
     # ---- training
 
     def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffusion.core import schedules
-from diffusion.core.beliefs import most_likely_text
+from diffusion.core.beliefs import most_likely_text, of_noisy
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import UNKNOWN, LabelSet, parse_meaning
 from diffusion.core.model import GaussianModel
@@ -229,6 +229,11 @@ class Oracle(GaussianModel):
         """x_t of the forward process from tokens (B, L)."""
         x0, signal = self.embedding[tokens], self.signal(t)
         return Gaussian(signal.sqrt() * x0 + (1 - signal).sqrt() * rng.normal(*x0.shape[1:]), torch.zeros_like(x0))
+
+    def glimpse(self, state: Gaussian, t: float) -> Tensor:
+        """Bayes' rule on the noisy vectors, (B, L, V)."""
+        signal = self.signal(t)
+        return of_noisy(state.x, self.embedding, signal, 1 - signal)
 
     def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:
         """Cross-entropy of the exact belief at a random time, nats a position, (B,): on average no network has less.

@@ -181,6 +181,17 @@ class RDLM(SphereModel):
         """Points at time t of walks to the digits of tokens (B, L)."""
         return self.bridge(t).noised(self.digits[tokens], torch.full((1, 1, 1), t, device=tokens.device), rng)
 
+    def survival(self, t: float) -> Tensor:
+        """Share of the mean point's power that lies on its vertex, the probability that the square-root map gives it, (1,)."""
+        bridge = self.bridge(t)
+        return bridge.arc(bridge.place(torch.tensor([t]))[0])[1].square()
+
+    @torch.no_grad()
+    def glimpse(self, state: Tensor, t: float) -> Tensor:
+        """The evidence of the points for each of their symbols, put together to words, (B, L, V)."""
+        evidence = self.bridge(t).evidence(torch.full((1, 1, 1), t, device=state.device))
+        return sphere.join(state[..., :-1] * evidence[..., None], len(self.vocab)).log_softmax(-1)
+
     def decode(self, state: Tensor) -> Tensor:
         """The word whose vertices are nearest, (B, L)."""
         return sphere.join(state[..., :-1], len(self.vocab)).argmax(-1)

@@ -38,7 +38,7 @@ from diffusion.core.vocab import END, PAD, Vocabulary
 from diffusion.nn.backbone import Backbone, BackboneConfig
 
 FLOOR = 1e-3             # earliest time of training and of the bound; below it hardly a word is replaced
-CERTAIN = 30.0           # nats by which a committed word leads every other in the belief
+CERTAIN = DiscreteModel.certain
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +207,14 @@ class SEDD(DiscreteModel):
     def noise(self, tokens: Tensor, t: float, rng: Rng) -> Tensor:
         """x_t of the forward process from tokens (B, L); at t = 1 the prior itself."""
         return self._replaced(tokens, torch.full((len(tokens),), self.noise_schedule.replaced(t), device=tokens.device), rng)
+
+    def glimpse(self, state: Tensor, t: float) -> Tensor:
+        """A mask says nothing; a word is certain, or as likely to be its own as it was to stay, (B, L, V)."""
+        words, own = len(self.vocab), state.clamp(max=len(self.vocab) - 1)[..., None]
+        stay = torch.tensor(1.0 if self.config.graph == "absorbing" else 1 - self.noise_schedule.replaced(t) * (1 - 1 / words))
+        other = torch.full((*state.shape, words), float(((1 - stay) / (words - 1)).log()), device=state.device)
+        said = other.scatter(-1, own, float(stay.log()))
+        return torch.where((state == self.mask)[..., None], torch.full_like(said, -math.log(words)), said)
 
     def _replaced(self, tokens: Tensor, moved: Tensor, rng: Rng | BatchRng) -> Tensor:
         """Each word replaced with probability moved (B,)."""

@@ -18,7 +18,10 @@ COMMANDS = {
     "export": ("training.export", "write a checkpoint from the saved state of a run"),
     "evaluate": ("training.evaluate_cli", "measure a checkpoint"),
     "ablations": ("training.ablations_cli", "measure what each part of a paper is good for"),
+    "controller": ("training.controller_cli", "train the readers that controllers look through"),
     "linguistics": ("training.linguistics_cli", "train and measure taggers and parsers"),
+    "gallery": ("training.gallery", "render the stored runs that the lab opens on"),
+    "phrases": ("training.phrases_cli", "find the ways of saying each value, for content control"),
     "characters": ("training.characters_cli", "measure a model of characters beside n-grams"),
 }
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from controllers.linguistics.slot_matcher import SLOTS
 from diffusion.core.checkpoint import BUNDLED
 from diffusion.core.compute import PATHS
+from diffusion.core.errors import StudioError
 from training import cards, evaluate_matcher, evaluate_quality, evaluation, likelihood, quality, readme, source, speed
 from training import data as corpus
 from training.arguments import at_least
+from training.control import analysers, command, settings
+from training.control.targets import PARTS
 from training.data import Encoded
 from training.ledger import Ledger
 from training.results import ROOT, Result, Table, command_line, load_all
@@ -31,11 +34,19 @@ def numbers(kind: Callable[[str], float]) -> Callable[[str], list[float]]:
     return read
 
 
+def option(text: str) -> tuple[str, list[settings.Option]]:
+    """A field of a request with values for argparse."""
+    try:
+        return settings.option(text)
+    except StudioError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `evaluate` to the training commands; the parsed arguments carry `run`, a function of them."""
     parser = subparsers.add_parser("evaluate", help="measure a checkpoint", description=__doc__)
     commands = parser.add_subparsers(dest="measurement", required=True, metavar="MEASUREMENT")
-    for add in (_add_quality, _add_likelihood, _add_speed, _add_matcher):
+    for add in (_add_quality, _add_control, _add_targets, _add_analysers, _add_likelihood, _add_speed, _add_matcher):
         add(commands)
     readme = commands.add_parser("readme", help="draw the README's section of results, and the cards of the bundled "
                                                 "checkpoints, from assets/results")
@@ -85,6 +96,48 @@ def _add_quality(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--guidance-scale", type=numbers(float), help="default: 1,1.5,2,3 for label, 1 for source")
     parser.add_argument("--others", choices=("unknown", "absent"), default="unknown",
                         help="what label tells of slots that the meaning does not name")
+
+
+def _add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("control", help="success, floor, ceiling and cost of every control")
+    _shared(parser, command.run)
+    _row_by_row(parser)
+    _drawn(parser)
+    parser.add_argument("--plan", action="store_true", help="only tell what would be measured, and how long it would take")
+    parser.add_argument("--judge", default="judge", help="checkpoint of the judge of fluency")
+    parser.add_argument("--controls", default=evaluation.ALL, help=f"of {', '.join(PARTS)}; several with commas (default: all)")
+    parser.add_argument("--samples", type=at_least(2), default=command.SAMPLES, help="of each target (default: %(default)s)")
+    parser.add_argument("--targets-file", type=Path, nargs="+", metavar="FILE",
+                        help="files in the shapes of the paper's target files, or folders of them, instead of drawn targets")
+    parser.add_argument("--nats", type=numbers(float), help="strengths to compare, instead of the chosen ones")
+    parser.add_argument("--guidance-scale", type=numbers(float), help="scales to compare, for class")
+    parser.add_argument("--option", type=option, action="append", metavar="NAME=VALUE,...",
+                        help="values of a field of the request to compare, like inner_steps=1,3; may be repeated")
+
+
+def _add_targets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("targets", help="write targets for control in the shapes of the paper's target files")
+    _drawn(parser)
+    parser.add_argument("--paper", default="diffusion-lm", help="whose words and length texts have to fit")
+    parser.add_argument("--judge", default="judge", help="checkpoint of the judge of fluency")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="outside the repository: texts are data")
+    parser.set_defaults(run=command.write_targets)
+
+
+def _drawn(parser: argparse.ArgumentParser) -> None:
+    """The arguments of what draws targets."""
+    parser.add_argument("--data", required=True, metavar="DATA", help=DATA)
+    parser.add_argument("--targets", type=at_least(1), default=command.TARGETS, help="of each control (default: %(default)s)")
+    parser.add_argument("--rows", choices=("valid", "tuning"), default="valid",
+                        help="where targets come from: the validation part, or training rows held out for tuning")
+
+
+def _add_analysers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("analysers", help="how far the labeller and the judge of syntax agree on human text")
+    parser.add_argument("--data", required=True, metavar="DATA", help=DATA)
+    parser.add_argument("--texts", type=at_least(1), default=analysers.TEXTS, help="(default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.set_defaults(run=analysers.run)
 
 
 def _add_likelihood(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from controllers.linguistics import brackets
+from controllers.linguistics import brackets, bundled
 from controllers.linguistics.brackets import Brackets, Tree
 from controllers.linguistics.parser import Example, Parser, chart_parser, plain, to_nltk
 from controllers.linguistics.tagger import Tagger
+from training.results import fingerprint
 from training.treebank import Sentence
 
 Say = Callable[[str], None]
@@ -285,3 +286,12 @@ def measure_parser(parser: Parser, sentences: Sequence[Sentence]) -> dict[str, f
 def size_of(folder: Path) -> int:
     """Bytes of all files of a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def fingerprint_of(name: str | Path, kind: str) -> str:
+    """The hash of the weights of a tagger or parser in a folder; the name itself of what was installed."""
+    folder = bundled.locate(name, kind)
+    for weights in (folder / "model.safetensors", folder / "tok2vec" / "model") if folder else ():
+        if weights.is_file():
+            return fingerprint(weights)
+    return str(name)

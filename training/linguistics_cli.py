@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 
-from controllers.linguistics import bundled
 from controllers.linguistics.analysis import starts
 from controllers.linguistics.parser import Parser
 from controllers.linguistics.tagger import Tagger
@@ -170,7 +169,7 @@ def measure(args: argparse.Namespace) -> int:
     table = Table.of(caption, [{"tagger": Path(args.tagger).name, "parser": Path(args.parser).name,
                                 **{name: 100 * value for name, value in values.items()}}])
     required = bars(*(Bar(f"{name}, percent", 100 * values[name], low=100 * low) for name, low in MINIMUM.items()))
-    checkpoints = {f"{Path(name).name}-{kind}": _hash(name, kind) for kind, name in
+    checkpoints = {f"{Path(name).name}-{kind}": linguistics.fingerprint_of(name, kind) for kind, name in
                    (("tagger", args.tagger), ("parser", args.parser))}
     result = Result("linguistics", Path(args.tagger).name, command_line(sys.argv[2:], "linguistics"), {},
                     device_name(torch.device("cpu")), "fp32", checkpoints, [table, required], {"part": args.part},
@@ -193,11 +192,3 @@ def split_f1(sentences: Sequence[Sentence]) -> float:
             both, wanted, found = both + (len(first.words) in inner), wanted + 1, found + len(inner)
     return 2 * both / max(1, wanted + found)
 
-
-def _hash(name: str, kind: str) -> str:
-    """The hash of the weights in a folder; the name itself of what was installed."""
-    folder = bundled.locate(name, kind)
-    for weights in (folder / "model.safetensors", folder / "tok2vec" / "model") if folder else ():
-        if weights.is_file():
-            return fingerprint(weights)
-    return str(name)

@@ -18,29 +18,12 @@ from diffusion.autoregressive import LanguageModel
 from diffusion.core.errors import StudioError
 from diffusion.core.labels import UNKNOWN
 from diffusion.core.vocab import END, PAD
+from diffusion.judging import Text, judged, perplexity, rows_of, texts_of  # noqa: F401  (judged where the app can reach it)
 
-Text = tuple[int, ...]
 Gram = tuple[int, ...]
 BLEU_ORDER = 4
 MAUVE_SEED = 25          # of the clusters that MAUVE sorts texts into
 RECALL_WEIGHT = 1.2      # ROUGE-L's beta, as the E2E challenge sets it
-
-
-def texts_of(ids: Tensor) -> list[Text]:
-    """Word ids of each row of (B, L) up to its first END, PAD left out."""
-    texts = []
-    for row in ids.tolist():
-        row = row[: row.index(END)] if END in row else row
-        texts.append(tuple(word for word in row if word != PAD))
-    return texts
-
-
-def rows_of(texts: Sequence[Text]) -> Tensor:
-    """Texts as rows (N, longest + 1) of words, END, PAD ...: the inverse of `texts_of`."""
-    rows = torch.full((len(texts), max(map(len, texts)) + 1), PAD)
-    for row, text in zip(rows, texts, strict=True):
-        row[: len(text) + 1] = torch.tensor([*text, END])
-    return rows
 
 
 def ngrams(text: Sequence[int], order: int) -> Iterator[Gram]:
@@ -169,37 +152,6 @@ def _common(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
             best[place] = diagonal + 1 if word == against else max(above, best[place - 1])
             diagonal = above
     return best[-1]
-
-
-def perplexity(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> float:
-    """exp of the judge's mean negative log-likelihood over all tokens, END included, with every slot unknown.
-
-    Raises:
-        StudioError: the pool is empty, or a text does not fit the judge.
-    """
-    nats, tokens = judged(judge, pool, batch)
-    return math.exp(float(nats.sum() / tokens.sum()))
-
-
-@torch.no_grad()
-def judged(judge: LanguageModel, pool: Sequence[Text], batch: int = 64) -> tuple[Tensor, Tensor]:
-    """The judge's negative log-likelihood of each text in nats, and its tokens with END, both (N,) in float64.
-
-    Raises:
-        StudioError: the pool is empty, or a text does not fit the judge.
-    """
-    if not pool or max(map(len, pool)) >= judge.length:
-        raise StudioError(f"The judge reads one text or more, each of at most {judge.length - 1} words; "
-                          f"it was given {len(pool)} texts of up to {max(map(len, pool), default=0)} words.")
-    device = next(judge.parameters()).device
-    label = torch.full((1, len(judge.labels.slots)), UNKNOWN, device=device)
-    nats, tokens = [], []
-    for start in range(0, len(pool), batch):
-        rows = rows_of(pool[start:start + batch]).to(device)
-        losses, counts = judge.nll(rows, label.expand(len(rows), -1))
-        nats.append(losses.double().cpu())
-        tokens.append(counts.double().cpu())
-    return torch.cat(nats), torch.cat(tokens)
 
 
 @torch.no_grad()

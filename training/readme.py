@@ -21,6 +21,9 @@ EXPLAINED = (
     "over that of as many human texts. MAUVE uses the judge's hidden states, so it is comparable within this table and for the "
     "same number of texts only; the row of human text compares it with other human text. Bits are upper bounds for a token of "
     "held-out text with its END, told: with the text's label.")
+CONTROL_EXPLAINED = (
+    "Of control, success is the mean over targets; of syntax by the analyser that labelled the targets (the paper's protocol). "
+    "The judge's is an independent analyser's; over its ceiling, which is what it says of human text.")
 
 
 def one_table(results: Results) -> Result | None:
@@ -47,7 +50,7 @@ def _measured(results: Results) -> Results:
 
 
 def _tables(results: Results) -> list[Table]:
-    made = (table.papers(results), table.from_source(results), table.all_bars(results))
+    made = (table.papers(results), table.from_source(results), table.control(results), table.all_bars(results))
     return [each for each in made if each is not None and each.rows]
 
 
@@ -58,6 +61,7 @@ def section(results: Results) -> str:
         return "Nothing has been measured yet."
     parts = [markdown({"caption": each.caption, "rows": each.rows, "show": each.show}) for each in _tables(results)]
     parts += [f"<sub>{EXPLAINED}</sub>"] if parts else []
+    parts += [f"<sub>{CONTROL_EXPLAINED}</sub>"] if table.control(results) else []
     folded = [name for name, result in results.items() if result["what"] not in table.IN_THE_TABLE or table.tuned(result)]
     for name in folded:
         shown = "\n\n".join(markdown(each) for each in results[name]["tables"])

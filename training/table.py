@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import diffusion
+from training.control.tables import WHAT as CONTROL
+from training.control.tables import together
 from training.likelihood import BITS, FREE, NO_BOUND
 from training.quality import HUMAN
 from training.results import BARS, Bar, Row, Table
 
 Results = Mapping[str, Mapping[str, Any]]
-IN_THE_TABLE = ("quality, free", "quality, source", "likelihood")      # files whose rows the tables show
-WITH_BARS = ("likelihood", "quality, free", "quality, source", "speed")
+IN_THE_TABLE = ("quality, free", "quality, source", "likelihood", CONTROL)      # files whose rows the tables show
+WITH_BARS = ("likelihood", "quality, free", "quality, source", "speed", CONTROL)
 BASELINE = "ar"
 BEST_RATIO, ABOVE_SEDD = 1.3, 0.2
 
@@ -102,6 +104,11 @@ def from_source(results: Results) -> Table | None:
             "missing %", "wrong %", "invented %"]
     caption = "From a source: held-out meaning representations, all their references"
     return Table.of(caption, [*people.values(), *made], show) if made else None
+
+
+def control(results: Results) -> Table | None:
+    """Every control of every paper; None where nothing was measured."""
+    return together([result for slug in diffusion.PAPERS for result in of_kind(results, CONTROL, slug)])
 
 
 def all_bars(results: Results) -> Table | None:

@@ -10,13 +10,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ui import VERSION
+from ui import VERSION, zerogpu
 from ui.catalogue import SamplerInfo
-from ui.options import OPTIONS
+from ui.gallery import TRACES, render
+from ui.options import OPTIONS, STEERING
 from ui.order import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
 from ui.studio import MAX_LOADED, Result, Studio
+
+if TYPE_CHECKING:
+    from controllers.strategies.base import Steering
 
 FAILED = 2
 KEPT = "TEXT_DIFFUSION_MAX_LOADED"
@@ -44,7 +48,8 @@ _ABOUT_ORDER = {
     "source": "what the text is written from, for papers that read a source: 'name[Wildwood], food[French]', or plain words",
     "candidates": f"texts written for each sample, for papers that read a source; the one closest to the others is chosen. "
                   f"Candidate j of a sample has the sample's seed + j x {CANDIDATE_STRIDE}",
-    "strategy": "way of steering",
+    "strategy": "way of steering: absorb, or a paper's own, langevin or discrete",
+    **{name: f"{option.about}; {option.unit}, {option.low} to {option.high}" for name, option in STEERING.items()},
 }
 _SLUGS = ("paper", "sampler", "strategy")
 
@@ -76,7 +81,11 @@ def parser() -> argparse.ArgumentParser:
                           help="save the run, step by step, as JSON for the app's player")
     papers = commands.add_parser("papers", help="list papers, samplers and controls",
                                  description="Lists papers with their samplers, and controls with an example each.")
-    for command in (generate, papers):
+    gallery = commands.add_parser("gallery", help="render the stored runs that the lab opens on",
+                                  description="Renders the stored runs that the lab opens on, a file each; what has not changed "
+                                              "stays as it is.")
+    gallery.add_argument("--folder", metavar="FOLDER", type=Path, default=TRACES, help="where they lie (default: assets/traces)")
+    for command in (generate, papers, gallery):
         _add_studio_flags(command, top_level=False)
     return top
 
@@ -124,7 +133,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def studio_of(options: argparse.Namespace) -> Studio:
     """The studio that the options ask for."""
-    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints)
+    return Studio(options.max_loaded, options.device, options.compute, options.checkpoints, zerogpu.decorator())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -132,7 +141,8 @@ def run(options: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")         # a letter that the terminal lacks must not cost the text
-    commands: dict[str, Callable[[Studio, argparse.Namespace], None]] = {"generate": generate, "papers": papers}
+    commands: dict[str, Callable[[Studio, argparse.Namespace], None]] = {"generate": generate, "papers": papers,
+                                                                         "gallery": gallery}
     return guarded(lambda: commands[options.command](studio_of(options), options))
 
 
@@ -235,8 +245,9 @@ def _prints(text: str) -> bool:
 
 
 def papers(studio: Studio, options: argparse.Namespace) -> None:
-    """Prints papers with their samplers, and controls with an example each."""
+    """Prints papers with their samplers, controls with an example each, and ways of steering."""
     from controllers import CONTROLLERS
+    from controllers.strategies import STRATEGIES
 
     print("Papers")
     for paper in studio.papers():
@@ -246,9 +257,24 @@ def papers(studio: Studio, options: argparse.Namespace) -> None:
     print("Controls")
     for slug, kind in CONTROLLERS.items():
         print(f"  {slug:14} {kind.title}; for example --control '{slug}={kind.example}'")
+    print("Ways of steering")
+    for kind in STRATEGIES.values():
+        print(f"  {with_options(kind)}: {kind.title}; for {', '.join(kind.papers) or 'every paper'}")
 
 
-def with_options(sampler: SamplerInfo) -> str:
-    """A sampler with the flags that it reads."""
-    flags = " ".join(f"--{name.replace('_', '-')}" for name in sampler.options)
-    return f"{sampler.slug} ({flags})" if flags else sampler.slug
+def gallery(studio: Studio, options: argparse.Namespace) -> None:
+    """Renders the stored runs and says of each file whether it changed.
+
+    Raises:
+        StudioError: there is no such folder, or a run is refused.
+    """
+    if not options.folder.is_dir():
+        raise mistake(f"There is no folder '{options.folder}' for the stored runs. Create it, or name another.")
+    for path, written in render(studio, options.folder):
+        print(f"{path.name:32} {path.stat().st_size / 1000:7.1f} kB  {'written' if written else 'as it was'}", flush=True)
+
+
+def with_options(kind: SamplerInfo | type[Steering]) -> str:
+    """A sampler or a way of steering with the flags that it reads."""
+    flags = " ".join(f"--{name.replace('_', '-')}" for name in kind.options)
+    return f"{kind.slug} ({flags})" if flags else kind.slug

@@ -32,6 +32,13 @@ def line(slug: str, digest: str, sampler: str, folder: Path = RESULTS) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def figure(slug: str, digest: str, what: str, column: str, folder: Path = RESULTS, **where: object) -> float | None:
+    """One reported figure of a checkpoint; None where it was not measured."""
+    found = [result for result in read(folder) if result.get("paper") == slug and result.get("checkpoints", {}).get(slug) == digest
+             and result.get("options", {}).get("rows", REPORTED) == REPORTED]
+    return first(found, what, column, **where)
+
+
 def first(results: Iterable[Mapping[str, Any]], what: str, column: str, **where: object) -> float | None:
     """A column of the first row that has these values, in measurements of one kind; None where there is no such row."""
     rows = (row for result in results if result["what"] == what for table in result["tables"] for row in table["rows"])

@@ -1,7 +1,7 @@
 """The form: an order's settings and the controls' knobs as widgets, and the way from widgets to an order and back.
 
-What a paper and a sampler can do decides what is shown: a sampler's own options, and for a paper that reads a source a source
-form, whose eight menus are those that otherwise say what the text tells.
+What a paper and a sampler can do decides what is shown: a sampler's own options, the kinds of controls, and for a paper that reads
+a source a source form with a menu for each slot.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 
 import gradio as gr
 
-from ui import meaning
+from ui import cards, meaning
 from ui.catalogue import PaperInfo, SamplerInfo
-from ui.options import OPTIONS, Option
+from ui.messages import attempt
+from ui.options import OPTIONS, STEERING, Option
 from ui.order import MAX_SAMPLES, Order, mistake
+from ui.player import pack
 from ui.studio import Studio
-from ui.wishes import Wishes, further_controls
 
 SLOTS = 8                        # slots that a label can have in the form; E2E has eight
-ANY = ""                         # a slot that is not asked for
+ANY = ""                         # a slot that a source does not name
 PATHS = ("", "auto", "fp32", "onednn", "bf16", "compiled")
 ROLL = "() => Math.floor(Math.random() * 1000000)"
 CODE = re.compile("`([^`]*)`")
@@ -38,7 +39,6 @@ class Form:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.papers = {paper.slug: paper for paper in studio.papers() if paper.available}
-        self.boxes = further_controls()
         self.start = Order(paper=Order.paper if Order.paper in self.papers else next(iter(self.papers)))
         paper = self._paper(self.start.paper)
         self._build_paper(paper)
@@ -47,9 +47,9 @@ class Form:
         self._build_controls(paper)
         self._build_rest(paper)
         self.inputs = [self.paper, self.sampler, self.steps, self.samples, self.seed, self.guidance, self.temperature,
-                       *self.options.values(), self.compute, self.source, self.candidates, self.length, self.infill, *self.slots,
-                       *self.own, self.more]
-        self.shown = [self.about, self.preference, self.label]
+                       *self.options.values(), self.strategy, *self.steering.values(), self.compute, self.source,
+                       self.candidates, self.controls]
+        self.shown = [self.about, self.preference, self.menus, *self.slots]
         self._connect()
 
     # ---- widgets
@@ -77,56 +77,58 @@ class Form:
         self.source = gr.Textbox(label="Source to write from; empty: it writes freely", lines=1, max_lines=4, elem_id="source",
                                  placeholder="name[Wildwood], food[French]", visible=paper.source)
         slots = self._slots(paper.slug)
-        with gr.Accordion(title_of_menus(paper), open=paper.source, elem_id="label") as self.label:
-            with gr.Row(elem_classes="tdl-row tdl-slots"):
-                self.slots = [gr.Dropdown(**self._slot(slots, place, paper.source), min_width=120, elem_id=f"slot-{place}")
-                              for place in range(SLOTS)]
-            self.guidance = gr.Slider(0, 10, Order.guidance_scale, step=0.1, label="Guidance scale", elem_id="guidance", buttons=[],
-                                      info="0 ignores, 1 follows, more insists")
+        with gr.Accordion("The source, slot by slot", open=True, elem_id="menus", visible=paper.source) as self.menus, \
+                gr.Row(elem_classes="tdl-row tdl-slots"):
+            self.slots = [gr.Dropdown(**self._slot(slots, place), min_width=120, elem_id=f"slot-{place}") for place in range(SLOTS)]
 
     def _build_controls(self, paper: PaperInfo) -> None:
-        self.length = gr.Textbox(label="Number of words", lines=1, elem_id="length", placeholder="any, or 12, or 10-14")
-        self.infill = gr.Textbox(label="Text with blanks: ___ any words, ___3 three", lines=1, max_lines=4, elem_id="infill",
-                                 placeholder="The Vaults is a ___ near Café Rouge .")
+        gr.HTML("<h2>Controls</h2>", elem_classes="tdl-subhead")
+        self.controls = cards.cards(self.studio.kinds(paper.slug), paper.slug, self._read_sentence)
+        self.objection = gr.HTML("", visible=False, elem_id="objection", elem_classes="tdl-objection")
         self.preference = gr.HTML(preference_html(paper), visible=not paper.hard, elem_classes="tdl-about", elem_id="preference")
-        self.own = [gr.Textbox(label=box.title, info=box.caption, placeholder=box.example, elem_id=f"control-{box.slug}")
-                    for box in self.boxes]
+        self.guidance = gr.Slider(0, 10, Order.guidance_scale, step=0.1, label="Guidance scale", elem_id="guidance", buttons=[],
+                                  visible=paper.source, info="label and source: 0 ignores, 1 follows, more insists")
 
     def _build_rest(self, paper: PaperInfo) -> None:
         with gr.Accordion("More settings", open=False, elem_id="settings"):
             self.temperature = gr.Slider(0.05, 2, paper.temperature, step=0.05, label="Temperature", elem_id="temperature",
                                          buttons=[], info="divides every belief's logits: below 1 is surer")
             self.options = {name: option_slider(option, name in paper.samplers[0].options) for name, option in OPTIONS.items()}
+            self.strategy = gr.Dropdown(strategies(paper), value=paper.strategies[0].slug, label="Steering", filterable=False,
+                                        elem_id="strategy")
+            with gr.Accordion("Steering, in detail", open=False, elem_id="steering"):
+                self.steering = {name: option_slider(option, name in paper.strategies[0].options)
+                                 for name, option in STEERING.items()}
             self.compute = gr.Dropdown([(name or "this server's own", name) for name in PATHS], value="", label="Speed path",
                                        elem_id="compute", filterable=False)
-            self.more = gr.Textbox(label="Further controls, one a line", lines=1, max_lines=6, elem_id="more",
-                                   placeholder="length=12")
 
     def _connect(self) -> None:
         adapted = [self.sampler, self.about, self.steps, *self.options.values()]
         self.paper.input(self._change_paper, [self.paper, self.source],
-                         [*adapted, self.temperature, self.source, self.candidates, self.preference, self.label, *self.slots],
-                         **HIDDEN)
+                         [*adapted, self.strategy, *self.steering.values(), self.temperature, self.source, self.candidates,
+                          self.preference, self.controls, self.menus, *self.slots], **HIDDEN)
+        changed = [self.controls.input, self.controls.change, self.paper.change]
+        gr.on(changed, self._change_controls, [self.paper, self.controls], [self.objection, self.guidance],
+              trigger_mode="always_last", **HIDDEN)
         self.sampler.input(self._change_sampler, [self.paper, self.sampler], adapted[1:], **HIDDEN)
+        self.strategy.input(self._change_strategy, [self.paper, self.strategy], [*self.steering.values()], **HIDDEN)
         typed = [self.source.input, self.source.blur]    # what is pasted over a text that came from here is seen on leaving
         gr.on(typed, self._read_source, [self.paper, self.source], self.slots, trigger_mode="always_last", **HIDDEN)
         for place, menu in enumerate(self.slots):
             menu.input(partial(self._choose_slot, place), [self.paper, self.source, menu], self.source, **HIDDEN)
 
-    def _slot(self, slots: Mapping[str, Sequence[str]], place: int, source: bool, value: str = ANY) -> dict[str, Any]:
-        """What the menu of a slot shows; there may be fewer slots than menus. A source leaves out what it does not say."""
+    def _slot(self, slots: Mapping[str, Sequence[str]], place: int, value: str = ANY) -> dict[str, Any]:
+        """What the menu of a slot shows; there may be fewer slots than menus."""
         if place >= len(slots):
-            return {"choices": [("any", ANY)], "value": ANY, "label": "", "visible": False}
+            return {"choices": [("not said", ANY)], "value": ANY, "label": "", "visible": False}
         name, values = list(slots.items())[place]
-        open_ones = [("not said", ANY)] if source else [("any", ANY), ("not mentioned", "absent")]
-        named = [(each, each) for each in values if each != "absent"]
-        return {"choices": [*open_ones, *named], "value": value, "label": name, "visible": True}
+        return {"choices": [("not said", ANY), *((each, each) for each in values)], "value": value, "label": name, "visible": True}
 
     def _menus(self, paper: PaperInfo, values: Mapping[str, str]) -> list[Any]:
         """Updates of all menus, so that they show these values."""
         slots = self._slots(paper.slug)
         names = [*slots, *[""] * (SLOTS - len(slots))]
-        return [gr.update(**self._slot(slots, place, paper.source, values.get(name, ANY))) for place, name in enumerate(names)]
+        return [gr.update(**self._slot(slots, place, values.get(name, ANY))) for place, name in enumerate(names)]
 
     # ---- what there is
 
@@ -146,15 +148,35 @@ class Form:
         """A paper brings its samplers and its settings; what was typed stays, also where it is not shown."""
         paper = self._paper(slug)
         return [gr.update(choices=samplers(paper), value=paper.samplers[0].slug), *self._change_sampler(slug, ""),
+                gr.update(choices=strategies(paper), value=paper.strategies[0].slug), *self._change_strategy(slug, ""),
                 paper.temperature, gr.update(visible=paper.source), gr.update(visible=paper.source),
                 gr.update(value=preference_html(paper), visible=not paper.hard),
-                gr.update(label=title_of_menus(paper), open=paper.source), *self._read_source(slug, source)]
+                gr.HTML(kinds=self.studio.kinds(paper.slug), paper=paper.slug), gr.update(visible=paper.source),
+                *self._read_source(slug, source)]
 
     def _change_sampler(self, slug: str, chosen: str) -> list[Any]:
         paper = self._paper(slug)
         sampler = paper.sampler(chosen)
         return [self._about(paper, sampler), gr.update(value=sampler.usual_steps, visible=sampler.heeds_steps),
                 *(gr.update(visible=name in sampler.options) for name in self.options)]
+
+    def _change_strategy(self, slug: str, chosen: str) -> list[Any]:
+        options = self._paper(slug).strategy(chosen).options
+        return [gr.update(visible=name in options) for name in self.steering]
+
+    def _change_controls(self, slug: str, value: str) -> list[Any]:
+        """What speaks against the controls, before they are run; guidance can be set where something is asked for by it."""
+        paper, controls = self._paper(slug), cards.controls_of(value)
+        order = Order(paper=paper.slug, controls=controls)
+        _, sentence = attempt(order.check)
+        sentence = sentence or self.studio.objection(order)
+        guided = paper.source or any(control.startswith("label=") for control in controls)
+        return [gr.update(value=f"<p role='status'>{_safe([sentence])}</p>", visible=bool(sentence)), gr.update(visible=guided)]
+
+    def _read_sentence(self, slug: str, sentence: str, paper: str) -> str:
+        """The target that a sentence has, or what is wrong, as JSON text for the panel."""
+        target, wrong = attempt(lambda: self.studio.target_of(slug, sentence, self._paper(paper).slug))
+        return pack({"sentence": wrong} if target is None else {"target": target})
 
     def _read_source(self, slug: str, source: str) -> list[Any]:
         """The menus follow the text."""
@@ -181,16 +203,13 @@ class Form:
         rest = list(values)
         slug, sampler, steps, samples_, seed, guidance, temperature = (rest.pop(0) for _ in range(7))
         options = {name: rest.pop(0) for name in self.options}
-        compute, source, candidates, length, infill = (rest.pop(0) for _ in range(5))
-        chosen, own, more = rest[:SLOTS], rest[SLOTS:-1], rest[-1]
+        strategy = rest.pop(0) or Order.strategy
+        options |= {name: rest.pop(0) for name in self.steering}
+        compute, source, candidates, controls = rest
         paper = self._paper(slug or "")
-        read_here = paper.sampler(sampler or "").options
-        slots = {} if paper.source or not any(chosen) else self._slots(slug)
-        label = {slot: value for slot, value in zip(slots, chosen, strict=False) if value}
-        wishes = Wishes(length or "", infill or "", label,
-                        {box.slug: text or "" for box, text in zip(self.boxes, own, strict=True)}, tuple((more or "").splitlines()))
+        read_here = (*paper.sampler(sampler or "").options, *paper.strategy(strategy).options)
         order = Order(paper=slug or "", sampler=sampler or "", steps=steps, samples=samples_, seed=seed, guidance_scale=guidance,
-                      temperature=temperature, controls=wishes.controls(), compute=compute or "",
+                      temperature=temperature, controls=cards.controls_of(controls), compute=compute or "", strategy=strategy,
                       source=(source or "") if paper.source else "", candidates=candidates if paper.source else 1,
                       **{name: value for name, value in options.items() if name in read_here})
         order.check()
@@ -201,17 +220,20 @@ class Form:
         paper = self._paper(order.paper)
         sampler = paper.sampler(order.sampler)
         slots = self._slots(order.paper)
-        wishes = Wishes.of(order.controls, {} if paper.source else slots, [box.slug for box in self.boxes])
-        menus = self._menus(paper, meaning.menus(order.source, slots) if paper.source else wishes.label)
-        options = [reach(getattr(order, name), option.high, visible=name in sampler.options) for name, option in OPTIONS.items()]
+        menus = self._menus(paper, meaning.menus(order.source, slots))
+        guided = paper.source or any(control.startswith("label=") for control in order.controls)
+        read_here = (*sampler.options, *paper.strategy(order.strategy).options)
+        options, steering = ([reach(getattr(order, name), option.high, visible=name in read_here) for name, option in table.items()]
+                             for table in (OPTIONS, STEERING))
         return [order.paper, gr.update(choices=samplers(paper), value=order.sampler or sampler.slug),
-                reach(order.steps, 256, visible=sampler.heeds_steps), order.samples, order.seed, reach(order.guidance_scale, 10),
-                reach(paper.temperature if order.temperature is None else order.temperature, 2), *options, order.compute,
+                reach(order.steps, 256, visible=sampler.heeds_steps), order.samples, order.seed,
+                reach(order.guidance_scale, 10, visible=guided),
+                reach(paper.temperature if order.temperature is None else order.temperature, 2), *options,
+                gr.update(choices=strategies(paper), value=order.strategy), *steering, order.compute,
                 gr.update(value=order.source, visible=paper.source), gr.update(value=order.candidates, visible=paper.source),
-                wishes.length, wishes.infill, *menus, *(wishes.own.get(box.slug, "") for box in self.boxes),
-                "\n".join(wishes.more), self._about(paper, sampler),
-                gr.update(value=preference_html(paper), visible=not paper.hard),
-                gr.update(label=title_of_menus(paper), open=paper.source or bool(wishes.label))]
+                gr.HTML(value=cards.value_of(order.controls), kinds=self.studio.kinds(paper.slug), paper=paper.slug),
+                self._about(paper, sampler), gr.update(value=preference_html(paper), visible=not paper.hard),
+                gr.update(visible=paper.source), *menus]
 
 
 def option_slider(option: Option, visible: bool) -> gr.Slider:
@@ -230,9 +252,9 @@ def samplers(paper: PaperInfo) -> list[tuple[str, str]]:
     return [(sampler.title, sampler.slug) for sampler in paper.samplers]
 
 
-def title_of_menus(paper: PaperInfo) -> str:
-    """What the slot menus are about."""
-    return "The source, slot by slot" if paper.source else "What the text says"
+def strategies(paper: PaperInfo) -> list[tuple[str, str]]:
+    """The ways of steering that fit a paper, for a menu."""
+    return [(strategy.title, strategy.slug) for strategy in paper.strategies]
 
 
 def preference_html(paper: PaperInfo) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ui import tokens
+from ui.citation import cite
 from ui.order import Order, mistake
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def whole(studio: Studio, trace: Trace, key: str = "", stored: bool = False) -> 
     still.info["results"] = [asdict(result) for result in studio.results(trace)]
     order = trace.info.get("order")
     query = studio.link(Order.from_dict(order), "") if order else ""
-    return {"kind": "trace", "id": key, "stored": stored, "query": query, "trace": still.to_dict()}
+    return {"kind": "trace", "id": key, "stored": stored, "query": query, "cite": cite(trace.info) if order else {},
+            "trace": still.to_dict()}
 
 
 def stopped(studio: Studio, key: str) -> Message | None:
@@ -117,4 +119,4 @@ def page(studio: Studio, trace: Trace, style: str, script: str) -> str:
     """A run as one HTML file that needs no server."""
     info = trace.info
     still = tokens.frame_html(trace.frames[-1], info["words"], info["seeds"], info.get("pins", ()))
-    return tokens.page({**whole(studio, trace), "query": ""}, still, style, script)
+    return tokens.page({**whole(studio, trace), "query": "", "cite": {}}, still, style, script)

@@ -1,6 +1,7 @@
-"""Settings that only some samplers read: range, unit and caption of each. Command line, form and links are made from this table.
+"""Settings that only some samplers or ways of steering read: range, unit and caption of each. Command line, form and links are made
+from these tables.
 
-Which sampler reads which is the sampler's own to say (`options` of its class). An option that the chosen one does not read is
+Which sampler or strategy reads which is its own to say (`options` of its class). An option that the chosen one does not read is
 refused, not passed over.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Option:
-    """A setting of some samplers.
+    """A setting of some samplers or strategies.
 
     Attributes:
         name: the field of the request, and of an order.
@@ -47,3 +48,19 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("revise", "Revision", 0, 32, 0, 1, "words a step",
            "words hidden again at every step, the least likely first"),
 )}
+
+STEERING: dict[str, Option] = {option.name: option for option in (
+    Option("inner_steps", "Inner steps", 0, 16, 0, 1, "rounds a step; 0 for the strategy's own number",
+           "asks again within each step, after the belief has changed"),
+    Option("fluency", "Fluency", 0, 1, 0.01, 0.0001, "weight",
+           "how strongly moved vectors are held near the model's own step"),
+    Option("window_from", "Wishes from", 0, 1, 0.0, 0.05, "share of the time",
+           "wishes act from this point on, 0 is pure noise"),
+    Option("window_until", "Wishes until", 0, 1, 1.0, 0.05, "share of the time",
+           "and up to this point, 1 is the finished text"),
+    Option("particles", "Particles", 1, 32, 1, 1, "copies a sample",
+           "copies that compete as they are written, by the controls' own measure; one is kept"),
+    Option("rerank", "Choose among", 1, 32, 1, 1, "texts a sample",
+           "finished texts of which the best by the controls' own measure is kept"),
+)}
+EVERY: dict[str, Option] = {**OPTIONS, **STEERING}

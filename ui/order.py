@@ -11,23 +11,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from ui.options import OPTIONS
+from ui.options import EVERY
 
 if TYPE_CHECKING:
     from diffusion.core.errors import StudioError
 
 MAX_STEPS, MAX_SAMPLES, MAX_TEXT, MAX_CONTROLS = 2000, 64, 2000, 16
+MAX_ROWS = 256                                   # texts that are written at once, copies that compete included
 MAX_SEED = 2**32 - MAX_SAMPLES                   # torch's generators tell 2^32 seeds apart, and no more
 CANDIDATE_STRIDE = 1_000_000                     # between the seeds of a sample's candidates
-_WHOLE = {"steps", "samples", "seed", "candidates", *(name for name, option in OPTIONS.items() if option.whole)}
+_WHOLE = {"steps", "samples", "seed", "candidates", *(name for name, option in EVERY.items() if option.whole)}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SPEED_PATHS = ("auto", "fp32", "onednn", "bf16", "compiled")
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, MAX_STEPS), "samples": (1, MAX_SAMPLES), "seed": (0, MAX_SEED),
     "candidates": (1, MAX_SAMPLES), "guidance_scale": (0, 20), "temperature": (0, 10),
-    **{name: (option.low, option.high) for name, option in OPTIONS.items()}}
+    **{name: (option.low, option.high) for name, option in EVERY.items()}}
 _TITLES = {"steps": "number of steps", "samples": "number of samples", "candidates": "number of candidates",
-           "guidance_scale": "guidance scale", "mix_share": "mix share"}
+           "guidance_scale": "guidance scale", "mix_share": "mix share", "inner_steps": "number of inner steps",
+           "window_from": "start of the window", "window_until": "end of the window", "particles": "number of particles"}
 _IN_LINK = {"controls": "control"}               # named once for each control: control=...&control=...
 
 
@@ -61,6 +63,9 @@ class Order:
         clamp, eta, mix, mix_share, revise: settings of some samplers, see `ui.options`.
         source: what a sequence-to-sequence paper writes from, ``name[Wildwood], food[French]`` or plain words.
         candidates: texts written for each sample, of which the one closest to the others is chosen.
+        strategy: slug of the way of steering.
+        inner_steps, fluency, window_from, window_until, particles, rerank: settings of some strategies, see `ui.options`. They have
+            nothing to do where there is no control.
         controls: as on the command line, ``length=12``.
         compute: speed path; empty for the studio's own.
     """
@@ -80,6 +85,12 @@ class Order:
     source: str = ""
     candidates: int = 1
     strategy: str = "absorb"
+    inner_steps: int = 0
+    fluency: float = 0.01
+    window_from: float = 0.0
+    window_until: float = 1.0
+    particles: int = 1
+    rerank: int = 1
     controls: tuple[str, ...] = ()
     compute: str = ""
 
@@ -91,8 +102,8 @@ class Order:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The options of samplers that differ from their default."""
-        return tuple(name for name, option in OPTIONS.items() if getattr(self, name) != option.default)
+        """The options of samplers and strategies that differ from their default."""
+        return tuple(name for name, option in EVERY.items() if getattr(self, name) != option.default)
 
     def check(self) -> None:
         """Refuses what no run can start from, before any model is loaded.
@@ -113,6 +124,12 @@ class Order:
         if self.samples * self.candidates > MAX_SAMPLES:
             raise mistake(f"{self.samples} samples of {self.candidates} candidates each are {self.samples * self.candidates} "
                           f"texts; at most {MAX_SAMPLES} are possible. Ask for fewer.")
+        if (rows := self.samples * self.candidates * self.particles * self.rerank) > MAX_ROWS:
+            raise mistake(f"{self.samples * self.candidates} texts with {self.particles} particles, each chosen among "
+                          f"{self.rerank}, are {rows} at once; at most {MAX_ROWS} are possible. Ask for fewer.")
+        if self.window_from > self.window_until:
+            raise mistake(f"Wishes cannot act from {self.window_from} until {self.window_until} of the time. "
+                          f"Let the window end after its start.")
 
     @staticmethod
     def _check_controls(controls: object) -> None:
@@ -151,7 +168,7 @@ class Order:
 
     def to_query(self) -> str:
         """The order as the query of a link, without its question mark; empty texts and options not given are left out."""
-        quiet = {name for name in OPTIONS if name not in self.given} | ({"candidates"} if self.candidates == 1 else set())
+        quiet = {name for name in EVERY if name not in self.given} | ({"candidates"} if self.candidates == 1 else set())
         pairs = [(name, value) for name, value in dataclasses.asdict(self).items()
                  if name != "controls" and name not in quiet and value not in ("", None)]
         return urlencode([*pairs, *((_IN_LINK["controls"], control) for control in self.controls)])
@@ -168,7 +185,7 @@ class Order:
         values: dict[str, Any] = {}
         controls: list[str] = []
         numbers = {name: int if name in _WHOLE else float for name in _RANGES}
-        for key, text in _pairs(query):
+        for key, text in pairs(query):
             if key.startswith("__"):
                 continue
             if key == _IN_LINK["controls"]:
@@ -182,8 +199,8 @@ class Order:
         return cls.from_dict({**values, "controls": controls})
 
 
-def _pairs(query: str | Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Keys and texts in order; starlette's mapping keeps repeated keys in `multi_items`, others as lists."""
+def pairs(query: str | Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Keys and texts of a query in order; starlette's mapping keeps repeated keys in `multi_items`, others as lists."""
     if isinstance(query, str):
         try:
             return parse_qsl(query.removeprefix("?"), keep_blank_values=True, max_num_fields=100)

@@ -34,6 +34,11 @@ class Page:
         self.stored, self.first = messages.opening(self.studio, self.opening)
         self.key = gr.State("")
 
+    @property
+    def traces(self) -> Path:
+        """The folder of the stored runs."""
+        return self.opening.parent
+
     def trace(self, key: str) -> Any:
         """The run of an id; the opening run for the empty one.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ui.options import OPTIONS, STEERING
 from ui.order import Order, mistake
 
 if TYPE_CHECKING:
     from controllers.base import Controlled
-    from controllers.strategies.absorb import Absorb
+    from controllers.strategies.base import Steering
     from diffusion import DiffusionModel, Request
 
 
@@ -17,17 +18,25 @@ def refuse(order: Order) -> None:
     """Refuses what can be seen to be impossible without loading a model.
 
     Raises:
-        StudioError: a value, paper or sampler is not possible, the sampler does not read an option that is given, or the
-            paper reads no source although one is given.
+        StudioError: a value, paper, sampler or strategy is not possible, neither sampler nor strategy reads an option that is
+            given, or the paper reads no source although one is given.
     """
+    from controllers.base import foreign
+    from controllers.strategies import STRATEGIES
     from diffusion import PAPERS, SAMPLERS
     from diffusion.core.errors import known_or_raise
 
     order.check()
     kind = PAPERS[known_or_raise("paper", order.paper, PAPERS)]
     sampler = SAMPLERS[known_or_raise("sampler", order.sampler or kind.samplers[0], SAMPLERS)]
+    strategy = STRATEGIES[known_or_raise("strategy", order.strategy, STRATEGIES)]
+    if reason := foreign(strategy, kind):
+        raise mistake(reason)
     for name in order.given:
-        if name not in sampler.options:
+        if name in STEERING and name not in strategy.options:
+            readers = [slug for slug, other in STRATEGIES.items() if name in other.options and not foreign(other, kind)]
+            raise mistake(_unread(name, strategy.slug, readers, kind.title, "strategy"))
+        if name in OPTIONS and name not in sampler.options:
             raise mistake(_unread(name, sampler.slug, [other for other in kind.samplers if name in SAMPLERS[other].options],
                                   kind.title))
     if not kind.source and (order.source.strip() or order.candidates > 1):
@@ -37,11 +46,11 @@ def refuse(order: Order) -> None:
                       f"a label.")
 
 
-def _unread(option: str, sampler: str, readers: Sequence[str], paper: str) -> str:
+def _unread(option: str, chosen: str, readers: Sequence[str], paper: str, kind: str = "sampler") -> str:
     name = option.replace("_", "-")
     if readers:
-        return f"The sampler '{sampler}' does not read '{name}'. Leave it out, or choose {' or '.join(readers)}."
-    return f"The sampler '{sampler}' does not read '{name}', nor does any other of {paper}. Leave it out."
+        return f"The {kind} '{chosen}' does not read '{name}'. Leave it out, or choose {' or '.join(readers)}."
+    return f"The {kind} '{chosen}' does not read '{name}', nor does any other of {paper}. Leave it out."
 
 
 def parse(texts: Sequence[str], model: DiffusionModel) -> list[Controlled]:
@@ -55,18 +64,17 @@ def parse(texts: Sequence[str], model: DiffusionModel) -> list[Controlled]:
     return parse_controls(texts, Context.of(model))
 
 
-def strategy_of(order: Order, controls: Sequence[Controlled], model: DiffusionModel) -> Absorb:
+def strategy_of(order: Order, controls: Sequence[Controlled], model: DiffusionModel) -> Steering:
     """The order's way of steering.
 
     Raises:
         StudioError: there is no such strategy, or it cannot bring a control about in this model.
     """
     from controllers.base import why_not
-    from controllers.strategies.absorb import Absorb
+    from controllers.strategies import STRATEGIES
     from diffusion.core.errors import known_or_raise
 
-    strategies = {kind.slug: kind for kind in (Absorb,)}
-    strategy = strategies[known_or_raise("strategy", order.strategy, strategies)](controls)
+    strategy = STRATEGIES[known_or_raise("strategy", order.strategy, STRATEGIES)](controls)
     for control in controls:
         if reason := why_not(model, control.controller, strategy):
             raise mistake(reason)
@@ -77,14 +85,16 @@ def request_of(order: Order, model: DiffusionModel) -> Request:
     """The order as the sampling loop takes it, its sampler named.
 
     Raises:
-        StudioError: there is no such sampler, or the source has a slot, value or word that the model does not know.
+        StudioError: there is no such sampler or strategy, or the source has a slot, value or word that the model does not know.
     """
+    from controllers.strategies import STRATEGIES
     from diffusion import SAMPLERS, Request
     from diffusion.core import source
     from diffusion.core.errors import known_or_raise
 
     sampler = known_or_raise("sampler", order.sampler or model.samplers[0], SAMPLERS)
-    options = {name: getattr(order, name) for name in SAMPLERS[sampler].options}
+    steering = STRATEGIES[known_or_raise("strategy", order.strategy, STRATEGIES)].options if order.controls else ()
+    options = {name: getattr(order, name) for name in (*SAMPLERS[sampler].options, *steering)}
     row = source.encode(order.source, model.vocab, model.labels) if order.source.strip() else None
     return Request(length=model.length, seeds=order.seeds, steps=order.steps, sampler=sampler, source=row,
                    guidance_scale=order.guidance_scale, strategy=order.strategy, temperature=order.temperature, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from ui.order import mistake
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 class Verdict(TypedDict):
-    """What became of one control: its target as on the command line, success in [0, 1], a sentence about it."""
+    """What became of one control: its target as on the command line, success in [0, 1], a sentence about it.
+
+    `parts` is what a picture of it is drawn from, see `controllers.base.Score`.
+    """
 
     control: str
     target: str
     score: float
     detail: str
+    parts: NotRequired[dict[str, Any]]
 
 
 class Pin(TypedDict):
@@ -96,7 +100,8 @@ def verdict(control: Controlled, tokens: list[str]) -> Verdict:
     """What became of a control in a finished text."""
     controller = control.controller
     score = controller.score(tokens)
-    return Verdict(control=controller.slug, target=controller.target, score=score.success, detail=score.detail)
+    drawn: dict[str, Any] = {"parts": dict(score.parts)} if score.parts else {}
+    return Verdict(control=controller.slug, target=controller.target, score=score.success, detail=score.detail, **drawn)
 
 
 def stored_results(values: Any) -> list[Result]:
@@ -109,7 +114,7 @@ def stored_results(values: Any) -> list[Result]:
         results = [Result(**value) for value in values]
         verdicts = [item for result in results for item in result.controls]
         pins = [item for result in results for item in result.pins]
-        if all(set(item) == set(Verdict.__annotations__) for item in verdicts) and all(
+        if all({*item, "parts"} == set(Verdict.__annotations__) for item in verdicts) and all(
                 set(item) == set(Pin.__annotations__) for item in pins):
             return results
     except (TypeError, AttributeError):

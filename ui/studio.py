@@ -6,20 +6,24 @@ for it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ui import VERSION, catalogue, facts
+from ui import VERSION, catalogue, facts, wishes
 from ui.catalogue import PaperInfo
 from ui.order import Order, mistake
 from ui.requests import parse, pins, refuse, request_of, steps_of, strategy_of
 from ui.results import Result, judge, stored_results
 from ui.store import Loaded, ModelStore, Running, TraceStore, device_of
+from ui.zerogpu import Decorator, Worker
 
 if TYPE_CHECKING:
+    from controllers.base import Context
     from diffusion import DiffusionModel, Trace
+    from diffusion.autoregressive import LanguageModel
 
 MAX_LOADED = 8
 
@@ -32,13 +36,17 @@ class Studio:
         device: "auto", "cpu", "cuda" or "mps".
         compute: speed path of the orders that name none; "auto" is the fastest on this machine.
         checkpoints: folder that holds a checkpoint folder for each slug; None for those that are bundled.
+        gpu: a decorator like `spaces.GPU`, under which runs are sampled in another process; None to sample in this one.
     """
 
     def __init__(self, max_loaded: int = MAX_LOADED, device: str = "auto", compute: str = "auto",
-                 checkpoints: str | Path | None = None) -> None:
+                 checkpoints: str | Path | None = None, gpu: Decorator | None = None) -> None:
         self.device, self.compute, self.traces = device, compute, TraceStore()
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
         self._models = ModelStore(self._load, max_loaded)
+        self._worker = Worker(self._begin, gpu) if gpu is not None else None
+        self._contexts: dict[str, Context] = {}
+        self._loaded_judge: LanguageModel | None = None
 
     # ---- what there is
 
@@ -52,10 +60,21 @@ class Studio:
         Raises:
             StudioError: there is no such paper.
         """
+        kind = self._paper(slug)
+        return facts.line(slug, self.digest(slug), kind.samplers[0])
+
+    def digest(self, slug: str) -> str:
+        """The hash of a checkpoint's weights as results name it, of a paper or of the judge; empty where there is none."""
         from diffusion.core.checkpoint import WEIGHTS
 
-        kind = self._paper(slug)
-        return facts.line(slug, facts.digest(self._folder(slug) / WEIGHTS), kind.samplers[0])
+        return facts.digest(self._folder(slug) / WEIGHTS)
+
+    def card(self, slug: str) -> dict[str, Any]:
+        """How a checkpoint came to be, of a paper or of the judge; empty where there is none."""
+        from diffusion.core.checkpoint import CARD
+
+        path = self._folder(slug) / CARD
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def labels(self, slug: str) -> dict[str, tuple[str, ...]]:
         """The slots of a paper's labels with their values, read without loading its weights.
@@ -70,9 +89,43 @@ class Studio:
             return dict(self.model(slug).labels.slots)
         return dict(LabelSet.load(self._existing(slug) / LABELS).slots)
 
+    def context(self, slug: str) -> Context:
+        """What controllers know of a paper's model: words, labels, positions; read without loading its weights.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        from controllers.base import Context
+
+        if self._paper(slug).weightless or self.is_loaded(slug):
+            return Context.of(self.model(slug))
+        if slug not in self._contexts:
+            self._contexts[slug] = Context(*catalogue.words_labels_length(self._existing(slug)))
+        return self._contexts[slug]
+
+    def kinds(self, slug: str) -> list[dict[str, Any]]:
+        """The kinds of controls for a paper, as the panel shows them; none where its checkpoint is missing."""
+        return wishes.kinds(self.context(slug)) if self._paper(slug).weightless or self._folder(slug).is_dir() else []
+
+    def objection(self, order: Order) -> str:
+        """What speaks against an order's controls, as a sentence, before it is run and without loading a model.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        return wishes.objection(order.controls, order.seeds, self.context(order.paper)) if order.controls else ""
+
+    def target_of(self, slug: str, sentence: str, paper: str) -> str:
+        """The target of a kind of control that a sentence has, for a paper's words.
+
+        Raises:
+            StudioError: there is no such paper or kind, or the sentence cannot be read.
+        """
+        return wishes.target_of(slug, sentence, self.context(paper))
+
     def is_loaded(self, slug: str, compute: str = "") -> bool:
         """Whether a run of this paper would start without loading first."""
-        return (slug, compute or self.compute) in self._models
+        return self._key(slug, compute) in self._models
 
     def model(self, slug: str, compute: str = "") -> DiffusionModel:
         """The model of a paper, loaded if need be.
@@ -81,6 +134,14 @@ class Studio:
             StudioError: there is no such paper, its checkpoint is missing or damaged, or it lacks the speed path.
         """
         return self._loaded(slug, compute).model
+
+    def speed_path(self, slug: str) -> str:
+        """The speed path of orders that name none; the model is loaded for it.
+
+        Raises:
+            StudioError: there is no such paper, or its checkpoint is missing or damaged.
+        """
+        return self.model(slug).path.name
 
     # ---- runs
 
@@ -95,6 +156,13 @@ class Studio:
         Raises:
             StudioError: the order is not possible, or its controls contradict each other.
         """
+        trace = self._begin(order)
+        if self._worker is not None:
+            trace.running = self._worker.run(order)
+        return trace
+
+    def _begin(self, order: Order) -> Trace:
+        """A run that this very process would sample."""
         import torch
 
         import diffusion
@@ -174,6 +242,34 @@ class Studio:
             trace.info["results"] = [asdict(result) for result in results]
         return results
 
+    def perplexity(self, trace: Trace) -> float | None:
+        """The judge's perplexity of a trace's texts as they stand; None where no judge is here, or it knows other words.
+
+        The judge is a language model that guides nothing and is compared with nothing.
+        """
+        from diffusion.core.errors import StudioError
+        from diffusion.core.vocab import Vocabulary
+        from diffusion.judging import perplexity, texts_of
+
+        judge = self._judge()
+        if judge is None or judge.vocab.fingerprint != Vocabulary.of(trace.info["words"]).fingerprint:
+            return None
+        import torch
+
+        pool = [text for text in texts_of(torch.from_numpy(trace.ids.astype("int64"))) if text]
+        try:
+            return round(perplexity(judge, pool), 3)
+        except StudioError:                              # no text has a word, or one is longer than the judge reads
+            return None
+
+    def _judge(self) -> LanguageModel | None:
+        """The judge of fluency, loaded once; None where its checkpoint is not here."""
+        from diffusion.autoregressive import LanguageModel, load_judge
+
+        if self._loaded_judge is None and self._folder(LanguageModel.slug).is_dir():
+            self._loaded_judge = load_judge(str(self._folder(LanguageModel.slug)))
+        return self._loaded_judge
+
     def link(self, order: Order, base: str) -> str:
         """An address that orders the same run again: `base` with the order as its query.
 
@@ -192,7 +288,12 @@ class Studio:
 
     def _loaded(self, slug: str, compute: str) -> Loaded:
         self._paper(slug)
-        return self._models.get((slug, compute or self.compute))
+        return self._models.get(self._key(slug, compute))
+
+    def _key(self, slug: str, compute: str) -> tuple[str, str]:
+        """Where a model is kept; one that runs on the path already serves, whether or not it was asked for by the path's name."""
+        used = self._models.peek((slug, self.compute))
+        return (slug, self.compute if used and used.model.path.name == compute else compute or self.compute)
 
     def _load(self, slug: str, compute: str) -> Loaded:
         import diffusion

@@ -10,12 +10,13 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from ui import messages, theme
+from ui import cards, gallery, links, messages, theme
 from ui.forms import Form
 from ui.order import MAX_TEXT, Order
 from ui.page import Page
 from ui.player import pack, player
 from ui.studio import Studio
+from ui.tabs import TABS
 
 MODEL_QUEUE = "model"            # one run at a time: every event that samples shares this queue
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -48,6 +49,7 @@ class Generate:
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
                 self.examples = self._build_examples()
+                self.notice = gr.HTML(visible=False, elem_id="notice", elem_classes="tdl-notice", apply_default_css=False)
                 self.player = player(self.page.first, self.save_page)
                 self._build_figures()
         self._connect_run()
@@ -75,7 +77,7 @@ class Generate:
     def _connect_run(self) -> None:
         # What fills the form goes through the queue: only there does Gradio tell the page that `pending` changed.
         shown = [*self.form.inputs, *self.form.shown, self.pending]
-        asked = [self.go.click, self.form.infill.submit, self.form.source.submit, self.pending.change]
+        asked = [self.go.click, self.form.source.submit, self.pending.change]
         # Not "once": a run that was just stopped still counts as running for a moment. The player lets a run be asked for once.
         self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
                           concurrency_id=MODEL_QUEUE, trigger_mode="multiple", **PRIVATE)
@@ -84,10 +86,10 @@ class Generate:
         # which a run that is asked for right after it is to arrive; it is for runs that still wait.
         self.stop.click(self.end, [self.key], queue=False, **PRIVATE)
         self.player.withdraw(None, cancels=[self.runs], queue=False, **PRIVATE)
-        self.player.pin(self.pin, None, [self.form.infill], queue=False, **PRIVATE)
+        self.player.pin(self.pin, [self.form.controls], [self.form.controls], queue=False, **PRIVATE)
         for button, order in self.examples:
             button.click(partial(self.choose, order), [self.pending], shown, concurrency_limit=None, **PRIVATE)
-        Context.root_block.load(self.follow, [self.query, self.pending], [*shown, self.player], js=QUERY,
+        Context.root_block.load(self.follow, [self.query, self.pending], [*shown, self.player, self.key, self.notice], js=QUERY,
                                 concurrency_limit=None, **PRIVATE)
 
     def run(self, *values: Any) -> Iterator[tuple[str, str]]:
@@ -98,7 +100,9 @@ class Generate:
     def generate(self, paper: str = Order.paper, sampler: str = "", steps: int = Order.steps, samples: int = Order.samples,  # noqa: PLR0913
                  seed: int = 0, guidance_scale: float = 1.0, temperature: float | None = Order.temperature,
                  clamp: float = Order.clamp, eta: float = Order.eta, mix: float = Order.mix, mix_share: float = Order.mix_share,
-                 revise: int = Order.revise, source: str = "", candidates: int = Order.candidates,
+                 revise: int = Order.revise, source: str = "", candidates: int = Order.candidates, strategy: str = Order.strategy,
+                 inner_steps: int = Order.inner_steps, fluency: float = Order.fluency, window_from: float = Order.window_from,
+                 window_until: float = Order.window_until, particles: int = Order.particles, rerank: int = Order.rerank,
                  controls: list[str] | None = None, compute: str = "") -> Iterator[str]:
         """Runs an order, as the command line does, for programs: yields messages as JSON text, at last the whole trace.
 
@@ -108,6 +112,8 @@ class Generate:
         values = {"paper": paper, "sampler": sampler, "steps": steps, "samples": samples, "seed": seed,
                   "guidance_scale": guidance_scale, "temperature": temperature, "clamp": clamp, "eta": eta, "mix": mix,
                   "mix_share": mix_share, "revise": revise, "source": source, "candidates": candidates,
+                  "strategy": strategy, "inner_steps": inner_steps, "fluency": fluency, "window_from": window_from,
+                  "window_until": window_until, "particles": particles, "rerank": rerank,
                   "controls": controls or [], "compute": compute}
         for _, message in messages.run(self.studio, lambda: Order.from_dict(values)):
             yield pack(message)
@@ -118,31 +124,41 @@ class Generate:
         if trace is not None:
             self.studio.stop(trace)
 
-    def pin(self, event: gr.EventData) -> str:
-        """Puts words that were pinned by a click into the form, as an infill."""
-        return str(event.pattern)[:MAX_TEXT]
+    def pin(self, controls: str, event: gr.EventData) -> str:
+        """Puts words that were pinned by a click into the panel of controls, as its infill; the other controls stay."""
+        others = [control for control in cards.controls_of(controls) if not control.startswith("infill=")]
+        pinned = [f"infill={event.pattern}"[:MAX_TEXT]] if event.pattern else []
+        return cards.value_of([*others, *pinned])
 
     def choose(self, order: Order, count: int) -> list[Any]:
         """Shows an order in the form and has it run."""
         return [*self.form.fill(order), count + 1]
 
     def follow(self, query: str, count: int) -> list[Any]:
-        """What a page opened by a shared link does: the form filled, and the run started; or a sentence."""
-        order, sentence = messages.attempt(lambda: self._possible(query or ""))
-        width = len(self.form.inputs) + len(self.form.shown) + 1
-        if order is None:
-            return [gr.skip()] * width + [pack({"kind": "error", "sentence": sentence})]
-        if order == Order():
-            return [gr.skip()] * (width + 1)
-        return [*self.choose(order, count), gr.skip()]
+        """What a page opened by a link does: a stored run played, or the form filled and the run started; or a sentence."""
+        done, sentence = messages.attempt(lambda: self._followed(query or "", count))
+        untouched = [gr.skip()] * (len(self.form.inputs) + len(self.form.shown) + 1)
+        return done or [*untouched, pack({"kind": "error", "sentence": sentence}) if sentence else gr.skip(), gr.skip(), gr.skip()]
 
-    def _possible(self, query: str) -> Order:
-        """The order of a link, refused here where the form could not show it."""
-        order = Order.from_query(query)
-        self.studio.refuse(order)
-        if order.paper not in self.form.papers:
-            self.studio.labels(order.paper)              # says what is missing
-        return order
+    def _followed(self, query: str, count: int) -> list[Any]:
+        """The updates that a link asks for; empty where it asks for no run.
+
+        Raises:
+            StudioError: the link cannot be read, or asks for what is not here.
+        """
+        link = links.read(query, [tab.slug for tab in TABS], gallery.names(self.page.traces))
+        untouched = [gr.skip()] * (len(self.form.inputs) + len(self.form.shown) + 1)
+        if link.trace:
+            trace = self.studio.open(gallery.path_of(link.trace, self.page.traces))
+            key = self.studio.traces.put(trace)
+            return [*untouched, pack(messages.whole(self.studio, trace, key, stored=True)), key, gr.skip()]
+        if link.order is None:
+            return []
+        self.studio.refuse(link.order)
+        if link.order.paper not in self.form.papers:
+            self.studio.labels(link.order.paper)         # says what is missing
+        told = links.about_path(link.order, self.studio.speed_path(link.order.paper) if link.order.compute else "")
+        return [*self.choose(link.order, count), gr.skip(), gr.skip(), gr.update(value=told, visible=bool(told))]
 
     def save_page(self, key: str) -> str:
         """A run as one HTML file; empty where it is no longer kept."""

@@ -6,7 +6,9 @@ import importlib
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.context import Context
 
+from ui import links, messages
 from ui.page import Page
 
 TITLE = """<div class="tdl-title"><h1>Text Diffusion Lab</h1>
@@ -21,16 +23,30 @@ class Tab(NamedTuple):
     module: str
 
 
-TABS = (Tab("generate", "Generate", "ui.tab_generate"),
-        Tab("trajectory", "Trajectory", "ui.tab_trajectory"))
+TABS = (
+    Tab("generate", "Generate", "ui.tab_generate"),
+    Tab("trajectory", "Trajectory", "ui.tab_trajectory"),
+    Tab("samplers", "Compare samplers", "ui.tab_samplers"),
+    Tab("compare", "Compare papers", "ui.tab_compare"),
+    Tab("models", "Papers and models", "ui.tab_models"),
+)
 
 
 def build(page: Page) -> dict[str, Any]:
     """Builds all tabs into the current Blocks and returns what each `build` returned, by slug."""
     gr.HTML(TITLE, elem_classes="tdl-head")
     built: dict[str, Any] = {}
-    with gr.Tabs(elem_id="tabs"):
+    query = gr.Textbox(visible=False)
+    with gr.Tabs(elem_id="tabs") as shown:
         for tab in TABS:
             with gr.Tab(tab.title, id=tab.slug, elem_id=f"tab-{tab.slug}"):
                 built[tab.slug] = importlib.import_module(tab.module).build(page)
+    Context.root_block.load(chosen, [query], [shown], js="() => [window.location.search]", queue=False, show_progress="hidden",
+                            api_visibility="private")
     return built
+
+
+def chosen(query: str) -> Any:
+    """Shows the tab that the page's address names; the first tab says what is wrong with an address."""
+    slug, _ = messages.attempt(lambda: links.tab_of(query or "", [tab.slug for tab in TABS]))
+    return gr.Tabs(selected=slug) if slug else gr.skip()

@@ -50,6 +50,11 @@ def script(*places: Path) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
+def parts(*names: str) -> str:
+    """Single files of the page's code, named below assets."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
+
+
 def launch_options() -> dict[str, Any]:
     """What belongs to `launch()` in Gradio 6: theme, style and footer; no history of runs is kept in the browser."""
     return {"theme": theme(), "css": style(), "footer_links": ["api", "settings"], "run_history": False}

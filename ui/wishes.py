@@ -1,96 +1,62 @@
-"""What the form asks of a text, and the same as controls of an order: two views of one thing, converted both ways."""
+"""What a text can be asked for: the kinds of controls, as the panel of cards shows them, and what speaks against an order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-RICH = ("length", "infill", "label")             # these have widgets of their own; every other control has a text box
-
-
-@dataclass(frozen=True)
-class ControlInfo:
-    """A control as the form shows it."""
-
-    slug: str
-    title: str
-    caption: str
-    example: str
+if TYPE_CHECKING:
+    from controllers.base import Context
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """The controls as the form holds them.
+def kinds(context: Context) -> list[dict[str, Any]]:
+    """Every kind of control for a model, in the order of the table: names, caption, example, and how its target is edited.
 
-    Attributes:
-        length: number of words, ``12`` or ``10-14``; empty where it is left open.
-        infill: a sentence with blanks; empty for none.
-        label: slot to value, for the slots that are asked for.
-        own: slug to target, for controls with a text box of their own.
-        more: further controls as on the command line: a second of a kind, or one with a strength.
+    `nats` is the strength where none is given and `most` the largest, for kinds that have one; `lacks` says why a kind cannot steer
+    this model; `choices` are the values of each slot, for targets of the form slot:value.
     """
-
-    length: str = ""
-    infill: str = ""
-    label: Mapping[str, str] = field(default_factory=dict)
-    own: Mapping[str, str] = field(default_factory=dict)
-    more: tuple[str, ...] = ()
-
-    def controls(self) -> tuple[str, ...]:
-        """The controls as on the command line."""
-        written = [f"{slug}={text.strip()}" for slug, text in (("length", self.length), ("infill", self.infill)) if text.strip()]
-        if self.label:
-            written.append("label=" + ",".join(f"{slot}:{value}" for slot, value in self.label.items()))
-        written += [f"{slug}={target.strip()}" for slug, target in self.own.items() if target.strip()]
-        return (*written, *(line.strip() for line in self.more if line.strip()))
-
-    @classmethod
-    def of(cls, controls: Sequence[str], slots: Mapping[str, Sequence[str]], boxes: Sequence[str] = ()) -> Wishes:
-        """The form of controls; what does not fit its widgets goes to `more`, so that nothing is lost.
-
-        Args:
-            slots: the label's slots with their values.
-            boxes: slugs of the controls with a text box of their own.
-        """
-        found: dict[str, object] = {}
-        own: dict[str, str] = {}
-        more: list[str] = []
-        for control in controls:
-            slug, _, target = (part.strip() for part in control.partition("="))
-            values = _READ[slug](target, slots) if slug in _READ else None
-            if values and not set(values) & set(found):
-                found.update(values)
-            elif slug in boxes and slug not in own:
-                own[slug] = target
-            else:
-                more.append(control)
-        return cls(**found, own=own, more=tuple(more))  # type: ignore[arg-type]
-
-
-def _length(target: str, _: Mapping[str, Sequence[str]]) -> dict[str, object] | None:
-    return {"length": target} if target and "\n" not in target else None
-
-
-def _infill(target: str, _: Mapping[str, Sequence[str]]) -> dict[str, object] | None:
-    return {"infill": target} if target and "\n" not in target else None
-
-
-def _label(target: str, slots: Mapping[str, Sequence[str]]) -> dict[str, object] | None:
-    label: dict[str, str] = {}
-    for part in target.split(","):
-        slot, _, value = (piece.strip() for piece in part.partition(":"))
-        if slot in label or value not in (*slots.get(slot, ()), "absent"):
-            return None
-        label[slot] = value
-    return {"label": label} if set(label) <= set(slots) else None
-
-
-_READ = {"length": _length, "infill": _infill, "label": _label}
-
-
-def further_controls() -> list[ControlInfo]:
-    """Every control that has no widgets of its own, with its caption."""
     from controllers import CONTROLLERS
+    from controllers.base import MAX_NATS
     from ui.catalogue import caption
 
-    return [ControlInfo(slug, kind.title, caption(kind), kind.example) for slug, kind in CONTROLLERS.items() if slug not in RICH]
+    found = []
+    for slug, kind in CONTROLLERS.items():
+        entry = {"slug": slug, "title": kind.title, "caption": caption(kind), "example": kind.example, "repeats": kind.repeats,
+                 "form": kind.editor, "sentence": kind.reads_sentences, "palette": [list(pair) for pair in kind.palette],
+                 "words": kind.free_words, "lacks": kind.lacks(context) or "", "at": kind.at}
+        if kind.has_strength:
+            entry |= {"nats": kind.nats, "most": MAX_NATS}
+        if kind.editor == "slots":
+            entry["choices"] = {slot: list(values) for slot, values in kind.choices(context).items()}
+        found.append(entry)
+    return found
+
+
+def objection(controls: Sequence[str], seeds: Sequence[int], context: Context) -> str:
+    """What speaks against these controls together, as a sentence, seen without a model: empty where nothing does."""
+    from controllers import parse_controls
+    from controllers.combine import combine_masks, combine_requests, refuse_impossible
+    from diffusion.core.errors import StudioError
+    from diffusion.core.types import Request
+
+    try:
+        parsed = [control.controller for control in parse_controls(controls, context)]
+        request = combine_requests(parsed, Request(length=context.length, seeds=tuple(seeds)))
+        masks = [(str(controller), mask) for controller in parsed if (mask := controller.allowed(context, request)) is not None]
+        combine_masks(masks)
+        refuse_impossible(parsed, masks)
+    except StudioError as error:
+        return str(error)
+    return ""
+
+
+def target_of(slug: str, sentence: str, context: Context) -> str:
+    """The target of a kind of control that a sentence has: its tags, its tree, its length.
+
+    Raises:
+        StudioError: there is no such kind, it takes no target from a sentence, or the sentence cannot be read.
+    """
+    from controllers import CONTROLLERS
+    from diffusion.core.errors import known_or_raise
+
+    return CONTROLLERS[known_or_raise("control", slug, CONTROLLERS)].of_sentence(sentence, context)

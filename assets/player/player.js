@@ -202,6 +202,7 @@ class TracePlayer {
     this.picked = new Map();                       // text to the places of its words that were pinned by a click
     this.frame = 0;
     this.tools.link.hidden = !message.query;
+    offerCitation(this);
     this.tools.save.hidden = !whole;
     this.tools.page.hidden = !whole || !this.savePage || message.id === undefined;
     this.deck.hidden = this.plot.hidden = !run;
@@ -253,7 +254,7 @@ class TracePlayer {
     return {box, words, pads, chips: [], pins: new Map((info.pins?.[text] ?? []).map((place, index) => [place, names[index]]))};
   }
 
-  addVerdicts(box, {controls, pins = []}) {
+  addVerdicts(box, {controls, pins = [], tokens = []}) {
     const told = this.run.info.hard === false ? pins : pins.filter(pin => !pin.held);
     if (!controls.length && !told.length) return;
     const list = make("ul", "tdl-verdicts", "", box);
@@ -264,6 +265,7 @@ class TracePlayer {
       make("span", "tdl-detail", ` ${detail}`, item);
       item.title = `${control}=${target}`;
     }
+    for (const verdict of controls) if (verdict.parts) drawParts(box, verdict, tokens);
     for (const {position, word, held} of told) {
       const item = make("li", held ? "tdl-yes" : "tdl-no", "", list);
       make("b", "", held ? "✓" : "✗", item);
@@ -276,7 +278,7 @@ class TracePlayer {
     const {info} = this.run, last = this.run instanceof Recorded ? this.run.steps.at(-1) : null;
     const cost = last ? [`${last.nfe} network evaluations`, `${last.seconds.toFixed(2)} s`] : [];
     const [paper, path] = [info.title ?? info.paper, info.path && `path ${info.path}`];
-    return [paper, info.sampler, info.steps && `${info.steps} steps`, path, info.checkpoint && `checkpoint ${info.checkpoint}`,
+    return [paper, info.sampler, info.steps && `${info.steps} steps`, info.strategy && `steered by ${info.strategy}`, path, info.checkpoint && `checkpoint ${info.checkpoint}`,
       ...cost].filter(Boolean).join(" · ");
   }
 

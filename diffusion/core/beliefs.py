@@ -30,6 +30,18 @@ def most_likely_text(logits: Tensor) -> Tensor:
     return ids.scatter(1, end, END)
 
 
+def of_noisy(x: Tensor, table: Tensor, signal: Tensor, variance: Tensor) -> Tensor:
+    """Which embedding a noisy vector is of, log-probabilities (B, L, V), all words equally likely beforehand.
+
+    Bayes' rule on q(x | w) = N(sqrt(signal) E_w, variance I), for x (B, L, D) and embeddings E (V, D).
+
+    Args:
+        signal, variance: () or (L, 1).
+    """
+    products = signal.sqrt() * (x @ table.T) - signal * table.square().sum(-1) / 2
+    return torch.log_softmax(products / variance.clamp(min=1e-6), -1)
+
+
 def guide(conditional: Tensor, free: Tensor, request: Request) -> Tensor:
     """Classifier-free guidance of logits (B, L, V): free at scale 0, conditional at 1, sharpened above.
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusion.core.beliefs import guide, most_likely_text
+from diffusion.core.beliefs import guide, most_likely_text, of_noisy
 from diffusion.core.labels import LabelSet
 from diffusion.core.model import GaussianModel
 from diffusion.core.types import Gaussian, Prediction, Request
@@ -25,6 +25,7 @@ class EmbeddingModel(GaussianModel):
 
     embedding: nn.Embedding
     bias: nn.Parameter
+    entry_variance: float    # sigma_0^2 of q(x_0 | w)
     ruled_out: Tensor        # (L, V) -inf for words that no text holds there, 0 elsewhere
 
     def __init__(self, config: Any, vocab: Vocabulary, labels: LabelSet) -> None:
@@ -67,6 +68,12 @@ class EmbeddingModel(GaussianModel):
         else:
             native = prediction.native + (probs - prediction.logits.softmax(-1)) @ self.table()
         return Prediction(logits, native, prediction.nfe, probs)
+
+    @torch.no_grad()
+    def glimpse(self, state: Gaussian, t: float) -> Tensor:
+        """Bayes' rule on the noisy vectors, (B, L, V)."""
+        signal = self.signal_for(state.x, t)
+        return of_noisy(state.x, self.table(), signal, 1 - signal + signal * self.entry_variance)
 
     def decode(self, state: Gaussian) -> Tensor:
         """Words (B, L) by the largest logit of the tied head."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class StudioError(Exception):
@@ -27,3 +27,12 @@ def known_or_raise(kind: str, word: str, known: Iterable[str]) -> str:
     if word in known:
         return word
     raise StudioError(f"Unknown {kind} '{word}'. The nearest known: {nearest(word, known)}.")
+
+
+def objection(work: Callable[[], object]) -> str | None:
+    """The sentence that `work` raises; None where it goes through."""
+    try:
+        work()
+    except StudioError as error:
+        return str(error)
+    return None

@@ -134,6 +134,17 @@ class DiffusionModel(nn.Module, ABC):
         """The state at time t of the forward process started from tokens (B, L)."""
 
     @abstractmethod
+    def survival(self, t: float) -> Tensor:
+        """alpha_bar at time t, the share of signal power or of words that noise has left: (1,), or (L,) by position."""
+
+    @abstractmethod
+    def glimpse(self, state: Any, t: float) -> Tensor:
+        """What a noisy state says by itself, before a network has read its context: log-probabilities (B, L, V).
+
+        Every position is taken alone, with all words equally likely beforehand.
+        """
+
+    @abstractmethod
     def loss(self, tokens: Tensor, label: Tensor, rng: BatchRng, source: Tensor | None = None) -> Tensor:
         """Training loss of each row, (B,), for tokens (B, L) and labels (B, S)."""
 
@@ -208,6 +219,10 @@ class GaussianModel(DiffusionModel):
     def signal(self, t: float) -> Tensor:
         """alpha_bar at time t: (), or (L, 1) where every position has its own."""
 
+    def survival(self, t: float) -> Tensor:
+        """alpha_bar at time t, (1,) or (L,)."""
+        return self.signal(t).reshape(-1)
+
     def signal_for(self, x: Tensor, t: float) -> Tensor:
         """alpha_bar at time t of the positions of x (B, l, D), which may be fewer than the model has; () or (l, 1)."""
         signal = self.signal(t)
@@ -234,11 +249,17 @@ class DiscreteModel(DiffusionModel):
     Attributes:
         mask: the id of the mask, behind those of the words; no state of replaced words holds it.
         noise_schedule: how many words have been masked or replaced by when.
+        certain: nats by which a committed word leads every other in a belief, before any steering.
     """
 
     space: ClassVar[Space] = Space.MASKED
+    certain: ClassVar[float] = 30.0
     mask: int
     noise_schedule: DiscreteNoise
+
+    def survival(self, t: float) -> Tensor:
+        """The probability that a word has not been replaced by time t, (1,)."""
+        return torch.tensor([1 - self.noise_schedule.replaced(t)])
 
     @abstractmethod
     def score(self, logits: Tensor, ids: Tensor, t: Tensor) -> Tensor:

@@ -80,11 +80,12 @@ class Trace:
     Attributes:
         info: what is needed to make the run again and to read it: paper, sampler, seeds, controls, path, hashes, words.
         frames: the frames so far.
+        running: the steps to come; frames where another process records them.
     """
 
     info: dict[str, Any]
     frames: list[Frame] = field(default_factory=list)
-    running: Iterator[Step] | None = None
+    running: Iterator[Step | Frame] | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields recorded frames, then goes on with the run if it has not ended."""
@@ -98,7 +99,7 @@ class Trace:
             if step is None:
                 self.running = None
                 return
-            self.frames.append(Frame.of(step))
+            self.frames.append(step if isinstance(step, Frame) else Frame.of(step))
 
     def run(self) -> Trace:
         """Runs to the end and returns itself."""

@@ -6,6 +6,7 @@ B sequences, L positions, V words, D width of an embedding; time t is 1 at noise
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -33,12 +34,15 @@ class Prediction:
         native: what this paper's own update consumes; for embedding diffusion x0_hat, (B, L, D).
         nfe: network evaluations that this prediction took.
         probs: softmax of the logits, where the paper has computed it anyway.
+        refine: from positions (B, L) whose words a step decides, the probabilities (B, L, V) to draw them from: a strategy's closer
+            look, too dear for all positions. Samplers that decide words for good ask it, where it is there.
     """
 
     logits: Tensor
     native: Tensor
     nfe: int = 1
     probs: Tensor | None = None
+    refine: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,12 @@ class Request:
         mix, mix_share: of the sampler `renoise`: chance with which a step of the first `mix_share` of the steps draws x_s anew
             from q(x_s | x0_hat) instead of from the posterior (SeqDiffuSeq's generation by mix; both 1: by q).
         revise: committed words that SEDD masks again at every step, the least likely first.
+        strategy: slug of the way of steering that the request is meant for.
+        inner_steps: rounds of wish and answer within one step, of strategies that have them; 0 for the strategy's own number.
+        window_from, window_until: the part of the time from noise (0) to text (1) in which wishes act; masks always do.
+        fluency: weight of staying near the model's own step (Diffusion-LM's lambda).
+        particles: copies of a sample that compete as they are written, by the controllers' own log-probability.
+        rerank: finished texts (each of as many particles) of which the best by the same measure is kept.
     """
 
     length: int = 0
@@ -76,7 +86,18 @@ class Request:
     mix: float = 1.0
     mix_share: float = 1.0
     revise: int = 0
+    inner_steps: int = 0
+    window_from: float = 0.0
+    window_until: float = 1.0
+    fluency: float = 0.01
+    particles: int = 1
+    rerank: int = 1
     words: tuple[int, int] | None = None
+
+    @property
+    def copies(self) -> int:
+        """Rows of the batch that are written for each sample, of which one is kept."""
+        return self.particles * self.rerank
 
     def with_(self, **changes: Any) -> Request:
         """The same request with some fields changed."""

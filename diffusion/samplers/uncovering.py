@@ -38,8 +38,9 @@ class Masks:
 class Uncovering(Sampler):
     """Draws a word at some masked positions at every step, each position on its own; the others stay masked.
 
-    `revise` words that were uncovered before, those that were least likely when they were drawn, are masked again, and as
-    many more are uncovered, so that the share of masked words is the same as without. At the last step nothing is masked.
+    `revise` words that were uncovered before, those that were least likely when they were drawn, less what steering has come to
+    hold against them, are masked again, and as many more are uncovered, so that the share of masked words is the same as
+    without. At the last step nothing is masked.
     A word that a mask of the port fixes is uncovered before all others, so that the network reads it.
     """
 
@@ -59,21 +60,23 @@ class Uncovering(Sampler):
                 memory: Any) -> tuple[Transition, Tensor | None]:
         """The memory is the log-probability with which each word was drawn, (B, L), where words are revised; inf if given."""
         keep, masked = self.keep(model, t, s) if s > 0 else 0.0, state == model.mask
-        masks, again = self._masks(prediction, masked, keep, memory)
+        doubt = None if memory is None else memory + against(prediction.logits, state, model)
+        masks, again = self._masks(prediction, masked, keep, doubt)
         chosen = self.choose(masks, rng)
         given = _given(prediction.logits, masks)
         if s > 0:                                        # what is given comes first: no belief knew of it yet
             wait = given.any(1, keepdim=True)
             chosen, again = torch.where(wait, given, chosen), again & ~wait
-        words = rng.categorical(masks.probs, chosen)
+        probs = masks.probs if prediction.refine is None else prediction.refine(chosen)
+        words = rng.categorical(probs, chosen)
         new = torch.where(chosen, words, state).masked_fill(again, model.mask)
         if not self.request.revise:
             return Transition(new, log_probs=prediction.logits), None
-        drawn = masks.probs.gather(-1, words[..., None]).squeeze(-1).log().masked_fill(given, torch.inf)
+        drawn = probs.gather(-1, words[..., None]).squeeze(-1).log().masked_fill(given, torch.inf)
         return Transition(new, log_probs=prediction.logits), torch.where(chosen, drawn, memory if memory is not None else torch.inf)
 
     def _masks(self, prediction: Prediction, masked: Tensor, keep: float, drawn: Tensor | None) -> tuple[Masks, Tensor]:
-        """The masks of a state, and which words are masked again (B, L), by the log-probabilities they were drawn with."""
+        """The masks of a state, and which words are masked again (B, L): those of the least log-probability `drawn`."""
         probs = prediction.logits.softmax(-1) if prediction.probs is None else prediction.probs
         count, again = masked.sum(1), torch.zeros_like(masked)
         if self.request.revise and drawn is not None:
@@ -108,6 +111,16 @@ def _given(logits: Tensor, masks: Masks) -> Tensor:
     given = masks.masked & (masks.probs.amax(-1) == 1)                        # few positions, which are looked at closely
     given[given.clone()] = torch.isfinite(logits[given]).sum(-1) == 1
     return given
+
+
+def against(logits: Tensor, ids: Tensor, model: DiscreteModel) -> Tensor:
+    """What steering holds against the committed words (B, L), nats <= 0: how much it has cut their lead over all other words.
+
+    0 exactly where nothing steers; of no meaning at masks.
+    """
+    own = ids.clamp(max=logits.shape[-1] - 1)[..., None]
+    lead = logits.gather(-1, own).squeeze(-1) - logits.scatter(-1, own, -torch.inf).amax(-1)
+    return (lead - model.certain).clamp(max=0)
 
 
 def kept(count: Tensor, share: float) -> Tensor:

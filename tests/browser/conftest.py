@@ -11,6 +11,7 @@ server looked up no foreign host (checked once, when the app ends). Related fixt
 `new_page` (further pages, for shared links).
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from diffusion import PAPERS
 from tests.support.page import STORED
 from tests.support.server import App, running_app
 from tests.tiny import tiny_model
+from ui import noise
 from ui.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,7 +127,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterato
 
 @pytest.fixture(scope="session")
 def tiny_app(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[App]:
-    """The first tab alone, on a tiny random model of every paper, opening on a stored run of the oracle."""
+    """The tabs, on a tiny random model of every paper, opening on a stored run of the oracle."""
     folder = tmp_path_factory.mktemp("lab")
     for slug in (slug for slug, kind in PAPERS.items() if not kind.weightless):
         tiny_model(slug).save_pretrained(folder / "checkpoints" / slug)
@@ -133,6 +135,8 @@ def tiny_app(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> It
     trace = studio.start(STORED).run()
     studio.results(trace)
     trace.save(folder / "opening.json")
+    example = noise.shown(Studio(device="cpu", compute="fp32", checkpoints=folder / "checkpoints"), "the soup is hot .")
+    (folder / "noise.json").write_text(json.dumps(example), encoding="utf-8")
     (folder / "app.py").write_text(TINY_APP.format(root=str(ROOT)), encoding="utf-8")
     with running_app(folder, folder, settings={"OMP_NUM_THREADS": "1"}) as app:
         yield app

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.page import STORED, state, texts
+from tests.support.page import STORED, choose, state, texts
 from ui.order import Order
 
 expect.set_options(timeout=20_000)
@@ -82,14 +82,14 @@ def test_a_word_of_a_finished_run_is_pinned_by_a_click_where_it_stands(new_page)
     words = texts(page)[1]
     page.locator(".tdl-words").nth(1).locator(".tdl-chip").nth(2).click()
     page.locator(".tdl-pin").click()
-    infill = page.locator("#infill textarea, #infill input")
-    expect(infill).to_have_value(f"___2 {words[2]} ___")
+    expect(page.locator(".tdl-status").first).to_contain_text(f"In the form: ___2 {words[2]} ___")
     page.locator(".tdl-words").nth(1).locator(".tdl-chip").nth(0).click()
     page.locator(".tdl-pin").click()
-    expect(infill).to_have_value(f"{words[0]} ___1 {words[2]} ___")
+    page.wait_for_timeout(700)                           # the form has taken it
     page.locator("#generate").click()
-    expect(page.locator(".tdl-locked").nth(2)).to_be_visible()
-    state(page, "Done")
+    page.wait_for_function("document.querySelector('.tdl').tracePlayer.run?.info?.order?.controls?.length")
+    controls = page.evaluate("document.querySelector('.tdl').tracePlayer.run.info.order.controls")
+    assert controls == [f"infill={words[0]} ___1 {words[2]} ___"]
     assert all(row[0] == words[0] and row[2] == words[2] for row in texts(page))
 
 
@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_text_and_a_shared_link_too(new_page):
     other = new_page(query)
     state(other, "Done")
     assert texts(other) == first
-    assert other.locator("#length textarea, #length input").input_value() == "6-9"
+    assert other.locator(".tdl-card[data-slug=length] textarea").input_value() == "6-9"
     assert other.locator("#steps input[type=number]").input_value() == "24"
 
 
@@ -173,14 +173,30 @@ def test_a_mistake_is_one_sentence_with_markup_as_text_and_the_app_serves_on(new
     alert = page.locator(".tdl-alert")
     expect(alert).to_contain_text(named)
     assert page.locator(".tdl-alert *, #player img").count() == 0
-    page.locator("#length textarea, #length input").fill("")
-    page.locator("#infill textarea, #infill input").fill("")
-    if not control.startswith(("length", "infill")):
-        page.locator("#settings button").first.click()
-        page.locator("#more textarea, #more input").fill("")
+    page.locator(".tdl-away").click()
     page.locator("#generate").click()
     state(page, "Done")
     expect(alert).to_be_hidden()
+
+
+def test_controls_are_added_as_cards_changed_and_removed_and_a_conflict_is_named_before_the_run(browser_page):
+    page = browser_page
+    state(page, "Stored run")
+    choose(page, "paper", "Oracle (exact beliefs)")
+    page.locator(".tdl-add-one", has_text="Length").click()
+    page.keyboard.type("3")                              # the new card has the focus
+    page.locator(".tdl-add-one", has_text="Infill").click()
+    page.keyboard.type("The Green Harbour ___ at the ___ .")
+    expect(page.locator("#objection")).to_contain_text("contradict")
+    page.get_by_role("button", name="Remove Infill").click()
+    expect(page.locator("#objection")).to_have_count(0)
+    page.locator(".tdl-card textarea").fill("6-9")
+    expect(page.locator(".tdl-add-one", has_text="Length")).to_be_enabled()
+    page.locator("#generate").click()
+    page.wait_for_function("document.querySelector('.tdl-badge').textContent !== 'Stored run'")
+    state(page, "Done")
+    assert page.locator(".tdl-verdicts .tdl-yes").count() >= 4
+    assert "length=6-9" in page.evaluate("JSON.stringify(document.querySelector('.tdl').tracePlayer.message.trace.info.order)")
 
 
 def test_a_link_with_nonsense_is_answered_with_a_sentence(new_page):

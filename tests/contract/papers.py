@@ -63,6 +63,8 @@ def believe(name: str, **options: Any) -> Prediction:
 class Wish:
     """A strategy that asks for one and the same change of every belief."""
 
+    slug = "wish"
+
     def __init__(self, wanted: Tensor) -> None:
         self.wanted = wanted
 

@@ -24,10 +24,14 @@ from tests.controllers.small import (
 
 ALL = sorted(CONTROLLERS)
 GOOD = {"length": "a cheap Italian pub .", "infill": "The Vaults is a pub near the riverside .",
-        "label": "a Italian pub by the riverside ."}
+        "label": "a Italian pub by the riverside .", "classifier": "Aromi serves Italian food .",
+        "semantic": "a cheap Italian pub by the riverside .",
+        "pos": "The Vaults is a cheap pub .", "tree": "The Vaults is a cheap pub .", "span": "The pub serves Italian food ."}
 BAD = {"length": "a pub .",
        "infill": "Aromi is a pub near the riverside .",
-       "label": "a French pub in the city centre ."}
+       "label": "a French pub in the city centre .", "classifier": "Aromi serves French food .",
+       "semantic": "a French pub in the city centre .",
+       "pos": "by 5 Vaults it The near £", "tree": "by 5 it", "span": "a pub in"}
 
 
 def test_every_controller_has_an_example_here():
@@ -114,7 +118,7 @@ def test_the_target_is_read_back_as_the_same_controller(slug):
 @pytest.mark.parametrize("slug", ALL)
 def test_what_the_model_does_not_know_is_refused_by_name(slug):
     with pytest.raises(StudioError, match="xyzzy"):
-        CONTROLLERS[slug].parse("xyzzy:plugh" if slug == "label" else "xyzzy", CONTEXT)
+        CONTROLLERS[slug].parse("xyzzy:plugh" if CONTROLLERS[slug].editor == "slots" else "xyzzy", CONTEXT)
 
 
 @pytest.mark.parametrize("paper", ["diffusion-lm", "ar"])

@@ -14,6 +14,8 @@ from diffusion.core.vocab import SPECIALS, Vocabulary, split
 from diffusion.diffusion_lm import Config as DiffusionConfig
 from diffusion.diffusion_lm import DiffusionLM
 from diffusion.nn.backbone import BackboneConfig
+from diffusion.sedd import SEDD
+from diffusion.sedd import Config as DiscreteConfig
 
 LENGTH = 16
 TEXTS = ("The Vaults is a cheap Italian pub near Café Rouge .", "Aromi serves French food , by the riverside !",
@@ -22,7 +24,10 @@ VOCAB = Vocabulary([*SPECIALS, *sorted({word for text in TEXTS for word in split
 LABELS = LabelSet({"area": ("city centre", "riverside"), "familyFriendly": ("no", "yes"), "food": ("French", "Italian"),
                    "name": ("Aromi", "The Vaults"), "near": ("Café Rouge",), "customer rating": ("5 out of 5", "low")})
 CONTEXT = Context(VOCAB, LABELS, LENGTH)
-EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside"}
+EXAMPLES = {"length": "5-7", "infill": "The Vaults is ___ near ___2 .", "label": "food:Italian,area:riverside",
+            "classifier": "food:Italian",
+            "semantic": "food:Italian,area:riverside,word:cheap", "pos": "DET PROPN AUX DET ADJ NOUN PUNCT",
+            "tree": "(TOP (S (NP (DT) (NNP)) (VP (VBZ) (NP (DT) (JJ) (NN))) (.)))", "span": "NP@4-5"}
 
 
 def control(text: str, context: Context = CONTEXT) -> Controller:
@@ -35,18 +40,21 @@ def example(slug: str) -> Controller:
     return CONTROLLERS[slug].parse(EXAMPLES[slug], CONTEXT)
 
 
-def model(slug: str) -> DiffusionModel:
-    """A model with random weights, so large that its beliefs are far from uniform."""
+def model(slug: str, scale: float = 0.5) -> DiffusionModel:
+    """A model with random weights, so large that its beliefs are far from uniform; with a smaller scale they are vague."""
     if slug == "ar":
         config = LeftConfig(width=16, layers=1, heads=2, length=LENGTH, label_sizes=LABELS.sizes)
         built = Autoregressive(config, VOCAB, LABELS)
     else:
         backbone = BackboneConfig(width=16, layers=1, heads=2, length=LENGTH, label_sizes=LABELS.sizes, time_width=8)
-        built = DiffusionLM(DiffusionConfig(backbone, embedding_width=8), VOCAB, LABELS)
+        if slug == "sedd":
+            built = SEDD(DiscreteConfig(backbone, embedding_width=8), VOCAB, LABELS)
+        else:
+            built = DiffusionLM(DiffusionConfig(backbone, embedding_width=8), VOCAB, LABELS)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weight in built.parameters():
-            weight.normal_(0, 0.5, generator=generator)
+            weight.normal_(0, scale, generator=generator)
     return built.eval()
 
 

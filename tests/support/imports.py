@@ -11,7 +11,8 @@ PROJECT = ("diffusion", "controllers", "training", "ui", "app")
 TENSORS = frozenset({"torch", "numpy", "safetensors", "tokenizers", "huggingface_hub"})
 LAYERS = ("diffusion.core", "diffusion.nn", "diffusion.samplers")
 LINGUISTICS = frozenset({"spacy", "benepar", "nltk"})
-GRADIO_SIDE = ("ui.tab_*", "ui.tabs", "ui.page", "ui.forms", "ui.player", "ui.board", "ui.theme")
+GRADIO_SIDE = ("ui.tab_*", "ui.tabs", "ui.page", "ui.forms", "ui.cards", "ui.prompt",
+               "ui.player", "ui.board", "ui.theme", "ui.playground", "ui.endpoints")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ AREAS = (
     Area("diffusion's entry", ("diffusion/__init__.py",), ("diffusion",)),
     Area("a paper on transformers", ("diffusion/autoregressive.py",), LAYERS,
          TENSORS | {"transformers"}),
+    Area("reading by the judge", ("diffusion/judging.py",), (*LAYERS, "diffusion.autoregressive")),
     Area("the choice among candidates", ("diffusion/selection.py",), LAYERS, in_functions=frozenset({"sacrebleu"})),
     Area("a paper", ("diffusion/*.py",), LAYERS),
     Area("controllers/linguistics/parser", ("controllers/linguistics/parser.py",), ("diffusion.core", "controllers"),
@@ -43,9 +45,10 @@ AREAS = (
     Area("controllers", ("controllers/*",), ("diffusion.core", "controllers")),
     Area("training", ("training/*",), ("diffusion", "controllers", "training"),
          TENSORS | {"transformers", "accelerate", "tqdm"}, LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve"}),
-    Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/player.py", "ui/board.py",
-                                "ui/theme.py"),
-         ("ui",), frozenset({"gradio"})),
+    Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/prompt.py",
+         "ui/player.py", "ui/board.py", "ui/theme.py",
+                                "ui/playground.py", "ui/endpoints.py"), ("ui",), frozenset({"gradio"})),
+    Area("ui/zerogpu", ("ui/zerogpu.py",), ("diffusion", "ui"), in_functions=frozenset({"spaces"}), except_project=GRADIO_SIDE),
     Area("a run as a GIF", ("ui/gif.py",), ("diffusion", "ui"), frozenset({"PIL"}), except_project=GRADIO_SIDE),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
          frozenset({"umap"}), GRADIO_SIDE),

@@ -110,3 +110,16 @@ def test_a_card_names_the_bars_and_bits_of_its_paper_alone():
     assert found == {"perplexity / human (ancestral, 64 steps)": "1.2 (bar: at least 0.8 and at most 1.5)"}
     assert cards.measured("sedd", several()) == {"bits per token, slots unknown, 1000 texts": "2.7 ± 0.07",
                                                  "bits per token, slots the row's own, 1000 texts": "2 ± 0.07"}
+
+
+def test_control_of_all_papers_stands_in_one_table_with_its_bars_and_what_it_means():
+    row = {"control": "length", "part": "length", "success %": 99.0, "success, floor %": 3.0}
+    control = {f"control-{slug}": result("control", slug, [row], bars(Bar("length, %", 99.0, low=100.0)))
+               for slug in ("sedd", "diffusion-lm")}
+    tuning = {"tuning-control-sedd": result("control", "sedd", [{**row, "success %": 1.0}], rows="tuning")}
+    made = table.control({**several(), **control, **tuning})
+    assert [(each["paper"], each["success %"]) for each in made.rows] == [("Diffusion-LM", 99.0), ("SEDD", 99.0)]
+    assert met(control) == {"length, %": False}
+    text = readme.section({**several(), **control})
+    assert readme.CONTROL_EXPLAINED in text and "`assets/results/control-sedd.json`" in text
+    assert table.control(several()) is None and readme.CONTROL_EXPLAINED not in readme.section(several())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from controllers import CONTROLLERS
+from controllers.strategies import STRATEGIES
 from diffusion import PAPERS, Trace
 from diffusion.core.checkpoint import BUNDLED
 from diffusion.core.checkpoint import LABELS as LABELS_FILE
@@ -175,6 +176,9 @@ def test_papers_lists_every_paper_sampler_and_control(command):
         assert ("reads a source" in line) == kind.source
     for slug, kind in CONTROLLERS.items():
         assert f"'{slug}={kind.example}'" in out
+    for slug, kind in STRATEGIES.items():
+        line = next(line for line in out.splitlines() if line.split()[:1] == [slug])
+        assert kind.title in line and "--particles" in line and all(paper in line for paper in kind.papers)
 
 
 def test_help_shows_a_command_that_can_be_copied(capsys):

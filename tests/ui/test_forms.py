@@ -5,12 +5,13 @@ import json
 import gradio as gr
 import pytest
 
+from controllers.strategies import STRATEGIES
 from diffusion import PAPERS, SAMPLERS
 from diffusion.core.errors import StudioError
 from tests.ui.conftest import READERS
-from ui import tab_generate
+from ui import cards, tab_generate
 from ui.forms import SLOTS, Form
-from ui.options import OPTIONS
+from ui.options import OPTIONS, STEERING
 from ui.order import Order
 from ui.page import Page
 from ui.studio import Studio
@@ -21,6 +22,7 @@ ORDERS = (
           eta=1.0, compute="fp32", controls=("length=6-9", "infill=a = <b> ___", "label=food:Italian", "length=7")),
     Order(controls=("label=area:absent,food:Chinese",)),
     Order(sampler="renoise", mix=0.25, mix_share=0.5),
+    Order(paper="sedd", sampler="confidence", strategy="discrete", particles=4, rerank=2, window_until=0.9, controls=("length=5",)),
     *(Order(paper=slug, samples=2, candidates=4, source=source, controls=("length=5", "label=food:Italian"))
       for slug in READERS for source in ("food[Italian], area[riverside]", "a cheap <b> place", "food[Thai]")),
 )
@@ -37,7 +39,8 @@ def form(studio):
 
 def shown(form, order):
     """What the widgets hold after an order was filled in."""
-    return [value["value"] if isinstance(value, dict) else value for value in form.fill(order)[: len(form.inputs)]]
+    updates = form.fill(order)[: len(form.inputs)]
+    return [update["value"] if isinstance(update, dict) else getattr(update, "value", update) for update in updates]
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -77,7 +80,7 @@ def test_choosing_a_paper_brings_its_samplers_settings_and_captions(form, paper)
     first = SAMPLERS[kind.samplers[0]]
     assert now[form.steps] == gr.update(value=first.usual_steps, visible=first.heeds_steps)
     assert {name for name, slider in form.options.items() if now[slider]["visible"]} == set(first.options)
-    assert now[form.source]["visible"] == now[form.candidates]["visible"] == now[form.label]["open"] == kind.source
+    assert now[form.source]["visible"] == now[form.candidates]["visible"] == now[form.menus]["visible"] == kind.source
     assert now[form.preference]["visible"] == (not kind.hard)
     assert first.title in now[form.about]
     labels = [now[menu]["label"] for menu in form.slots if now[menu]["visible"]]
@@ -112,7 +115,6 @@ def test_menus_and_text_of_a_source_follow_each_other_and_the_text_is_what_count
     assert [menu["value"] for menu in form._read_source(paper, "a cheap place")[:2]] == ["", ""]
     values = shown(form, Order(paper=paper))
     values[form.inputs.index(form.source)] = text
-    values[form.inputs.index(form.slots[food])] = "Chinese"          # a menu that has not caught up
     order = form.read(values)
     assert (order.source, order.controls) == (text, ())
 
@@ -131,14 +133,15 @@ def test_menus_of_a_paper_without_source_leave_the_source_alone_and_what_was_typ
 def test_a_link_is_refused_before_the_form_shows_it_where_its_sampler_does_not_read_an_option(studio, tmp_path, paper):
     with gr.Blocks():
         tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
-    *skipped, player = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
+    *skipped, player, key, told = tab.follow(f"paper={paper}&clamp=0.5&mix=0.5&eta=0.5&revise=1", 0)
     assert "does not read" in json.loads(player)["sentence"]
-    assert all(update == gr.skip() for update in skipped)
+    assert all(update == gr.skip() for update in (*skipped, key, told))
 
 
 @pytest.mark.parametrize(("widget", "value", "named"), [
     ("steps", 0, "number of steps"), ("samples", None, "number of samples"), ("seed", -1, "seed"),
-    ("temperature", 0, "temperature"), ("guidance", float("nan"), "guidance scale"), ("infill", "x" * 3000, "too long")])
+    ("temperature", 0, "temperature"), ("guidance", float("nan"), "guidance scale"),
+    ("controls", json.dumps(["infill=" + "x" * 3000]), "too long")])
 def test_nonsense_becomes_a_sentence_that_names_it(form, widget, value, named):
     values = shown(form, Order())
     values[form.inputs.index(getattr(form, widget))] = value
@@ -169,3 +172,60 @@ def test_every_example_can_be_read_back_from_its_link(studio, tmp_path):
     assert len(tab.examples) >= 6
     for _, order in tab.examples:
         assert Order.from_query(order.to_query()) == order
+
+
+# ---- the panel of controls
+
+def test_the_panel_offers_every_kind_of_control_with_what_a_card_needs(form):
+    from controllers import CONTROLLERS
+
+    kinds = {kind["slug"]: kind for kind in form.studio.kinds("diffusion-lm")}
+    assert list(kinds) == list(CONTROLLERS)
+    assert kinds["label"]["form"] == "slots" and kinds["label"]["choices"]["area"] == ["centre", "riverside", "absent"]
+    assert all(kind["title"] and kind["caption"] and kind["example"] for kind in kinds.values())
+    assert all(("nats" in kinds[slug]) == kind.has_strength for slug, kind in CONTROLLERS.items())
+    assert json.loads(json.dumps(list(kinds.values()))) == list(kinds.values())
+
+
+@pytest.mark.parametrize(("controls", "named"), [
+    (["length=5", "length=6"], "contradict"), (["length=3", "infill=the a is near ___"], "contradict"),
+    (["infill=the xyzzy ___"], "xyzzy"), (["lenght=5"], "length"), (["label=food:Italian"], ""), ([], "")])
+def test_what_speaks_against_controls_is_said_before_the_run_and_without_loading_the_model(form, controls, named):
+    said, guidance = form._change_controls("diffusion-lm", json.dumps(controls))
+    assert (named in said["value"]) if named else not said["visible"]
+    assert guidance["visible"] == any(control.startswith("label") for control in controls)
+    assert not form.studio.is_loaded("diffusion-lm")
+
+
+@pytest.mark.parametrize("value", [None, "", "no json", "{}", "[1, null, \" \"]"])
+def test_a_panel_value_of_another_form_asks_for_nothing(value):
+    assert cards.controls_of(value) == ()
+
+
+def test_a_kind_that_takes_no_target_from_a_sentence_says_so(form):
+    assert "takes no target" in json.loads(form._read_sentence("infill", "the a is near", "diffusion-lm"))["sentence"]
+    assert "control" in json.loads(form._read_sentence("nonsense", "the a is near", "diffusion-lm"))["sentence"]
+    assert json.loads(form._read_sentence("length", "The food is near.", "diffusion-lm")) == {"target": "5"}
+
+
+# ---- the way of steering
+
+@pytest.mark.parametrize(("paper", "strategy"), [("diffusion-lm", "langevin"), ("sedd", "discrete"), ("oracle", "absorb")])
+def test_the_form_shows_a_strategy_with_the_options_that_it_reads_and_reads_them_back(form, paper, strategy):
+    options = {name: STEERING[name].high for name in STRATEGIES[strategy].options if name not in ("particles", "rerank")}
+    order = Order(paper=paper, strategy=strategy, controls=("length=5",), **options)
+    values = shown(form, order)
+    for name in set(STEERING) - set(STRATEGIES[strategy].options):
+        values[form.inputs.index(form.steering[name])] = STEERING[name].high
+    read = form.read(values)
+    assert read.strategy == strategy and {name: getattr(read, name) for name in options} == options
+    assert all(getattr(read, name) == STEERING[name].default for name in set(STEERING) - set(options))
+    changed = zip(form.steering, form._change_strategy(paper, strategy), strict=True)
+    visible = [name for name, update in changed if update["visible"]]
+    assert set(visible) == set(STRATEGIES[strategy].options)
+
+
+def test_another_paper_brings_its_own_ways_of_steering(form):
+    now = change(form, "sedd")
+    assert [slug for _, slug in now[form.strategy]["choices"]] == ["absorb", "discrete"]
+    assert now[form.strategy]["value"] == "absorb"

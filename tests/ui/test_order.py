@@ -18,7 +18,8 @@ text = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 orders = st.builds(
     Order, paper=text, sampler=text, steps=st.integers(1, MAX_STEPS), samples=st.integers(1, MAX_SAMPLES),
     seed=st.integers(0, MAX_SEED), guidance_scale=st.floats(0, 20), clamp=share, eta=share,
-    temperature=st.floats(0, 10, exclude_min=True), strategy=text, compute=text,
+    temperature=st.floats(0, 10, exclude_min=True), strategy=text, compute=text, inner_steps=st.integers(0, 16), fluency=share,
+    window_from=st.floats(0, 0.5), window_until=st.floats(0.5, 1), particles=st.integers(1, 2), rerank=st.integers(1, 2),
     controls=st.lists(text.filter(str.strip), max_size=MAX_CONTROLS).map(tuple))  # fmt: skip
 
 

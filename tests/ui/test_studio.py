@@ -307,3 +307,11 @@ def test_the_oracle_runs_without_a_checkpoint_on_text_of_its_corpus(tmp_path):
     trace = studio.start(Order(paper="oracle", steps=32, samples=4)).run()
     assert trace.info["path"] == "fp32 cpu"
     assert all(result.tokens for result in studio.results(trace))
+
+
+def test_an_order_that_names_the_path_in_use_needs_no_second_copy_of_the_model(checkpoints):
+    studio = Studio(device="cpu", checkpoints=checkpoints)                # takes the fastest path by itself
+    used = studio.speed_path("sedd")
+    assert studio.is_loaded("sedd", used) and studio.model("sedd", used) is studio.model("sedd")
+    other = next(path for path in ("fp32", "onednn") if path != used)
+    assert not studio.is_loaded("sedd", other) and studio.model("sedd", other) is not studio.model("sedd")

@@ -1,0 +1,64 @@
+"""The comparing tabs, in a real browser on tiny models: lanes in lockstep, the grid, two visitors at once, and bad input."""
+
+import pytest
+from playwright.sync_api import expect
+
+
+@pytest.fixture(scope="module")
+def app_url(tiny_app):
+    """These tests drive the tiny lab."""
+    return tiny_app.url
+
+
+def open_tab(page, name):
+    page.get_by_role("tab", name=name).click()
+    return page
+
+
+def ended(page):
+    page.wait_for_function("document.querySelector('#lanes .tdl-badge')?.textContent === 'Done'", timeout=60_000)
+
+
+def words(page):
+    return page.locator("#lanes .tdl-lane-words").all_inner_texts()
+
+
+def test_papers_denoise_side_by_side_and_the_clock_moves_all_without_a_request(browser_page, page_log, screenshot):
+    page = open_tab(browser_page, "Compare papers")
+    page.locator("#compare-steps input[type=number]").fill("8")
+    page.locator("#compare-go").click()
+    ended(page)
+    last, before = words(page), len(page_log.requests)
+    assert len(last) >= 5 and all(last)
+    page.locator("#lanes .tdl-slider").fill("0")
+    assert words(page) != last
+    page.locator("#lanes select").nth(1).select_option(index=1)
+    page.locator("#lanes .tdl-slider").fill("1000")
+    assert words(page) == last and page.locator("#lanes .tdl-differs").count() > 0
+    assert len(page_log.requests) == before
+    screenshot(page, "compare-papers")
+
+
+def test_two_visitors_get_their_own_results(new_page):
+    first, second = (open_tab(new_page(), "Compare papers") for _ in range(2))
+    for page, seed in ((first, "1"), (second, "2")):
+        page.locator("#compare-steps input[type=number]").fill("8")
+        page.locator("#compare-seed input").fill(seed)
+        page.locator("#compare-go").click()
+    for page in (first, second):
+        ended(page)
+    seeds = [page.evaluate("[...document.querySelector('#lanes .tdl').lanes.runs.values()].map(run => run.seeds[0])")
+             for page in (first, second)]
+    assert set(seeds[0]) == {1} and set(seeds[1]) == {2}
+
+
+def test_the_grid_fills_and_its_mistakes_are_sentences(browser_page, screenshot):
+    page = open_tab(browser_page, "Compare samplers")
+    page.locator("#grid-steps textarea, #grid-steps input").first.fill("4, x")
+    page.locator("#grid-go").click()
+    expect(page.locator("#grid-table [role=alert]")).to_contain_text("number of steps")
+    page.locator("#grid-steps textarea, #grid-steps input").first.fill("4, 8")
+    page.locator("#grid-go").click()
+    expect(page.locator("#grid-table")).to_contain_text("6 of 6 cells", timeout=60_000)
+    expect(page.locator("#grid-csv")).to_be_visible()
+    screenshot(page, "compare-samplers")

@@ -1,0 +1,57 @@
+"""The grid of samplers as HTML: a table whose cells fill as they are done, and quality against cost. Pure functions."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from ui.grid import Cell, frontier
+from ui.order import Order
+from ui.svg import Line, chart
+
+EMPTY = ("Each cell is the same seeds and controls, written by one sampler in one number of steps. Fill the grid to see what steps "
+         "buy.")
+CAPTION = ("Perplexity is the judge's: a language model that took no part. Few short texts make it noisy; low values can also mean "
+           "dull texts, so read them. Lower left is better; the frontier joins the cells that no other beats in both.")
+
+
+def table(cells: Sequence[Cell], waiting: Sequence[Order] = (), error: str = "") -> str:
+    """The cells that are done, in their order, and those that wait."""
+    if error:
+        return f'<div class="tdl-alert" role="alert">{html.escape(error)}</div>'
+    if not cells and not waiting:
+        return f'<p class="tdl-empty">{EMPTY}</p>'
+    best = {id(cell) for cell in frontier(cells)}
+    head = "".join(f"<th scope='col'>{name}</th>" for name in
+                   ("sampler", "steps", "NFE", "seconds", "perplexity", "controls kept", "texts"))
+    rows = [_row(cell, id(cell) in best) for cell in cells]
+    rows += [f'<tr class="tdl-waiting"><td>{html.escape(order.sampler)}</td><td>{order.steps}</td><td colspan="5">'
+             f'{"running …" if place == 0 else "waits"}</td></tr>' for place, order in enumerate(waiting)]
+    done = f"{len(cells)} of {len(cells) + len(waiting)} cells are done."
+    return (f'<p class="tdl-status" role="status">{done}</p><div class="tdl-table-box"><table class="tdl-numbers"><thead><tr>{head}'
+            f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>")
+
+
+def _row(cell: Cell, best: bool) -> str:
+    if cell.why:
+        return (f'<tr class="tdl-refused"><td>{html.escape(cell.sampler)}</td><td>{cell.steps}</td>'
+                f'<td colspan="5">{html.escape(cell.why)}</td></tr>')
+    kept = "–" if cell.kept is None else f"{cell.kept:g} %"
+    perplexity = "–" if cell.perplexity is None else f"{cell.perplexity:.2f}"
+    texts = "".join(f"<li>{html.escape(text)}</li>" for text in cell.texts)
+    mark = ' class="tdl-best" title="no other cell is both faster and better"' if best else ""
+    return (f"<tr{mark}><td>{html.escape(cell.sampler)}</td><td>{cell.steps}</td><td>{cell.nfe}</td><td>{cell.seconds:.2f}</td>"
+            f"<td>{perplexity}</td><td>{kept}</td><td><ul>{texts}</ul></td></tr>")
+
+
+def plot(cells: Sequence[Cell]) -> str:
+    """Perplexity over seconds: a line for each sampler, and the frontier; nothing for fewer than two cells."""
+    measured = [cell for cell in cells if cell.perplexity is not None]
+    if len(measured) < 2:
+        return ""
+    samplers = list(dict.fromkeys(cell.sampler for cell in measured))
+    lines = [Line(sampler, [(cell.seconds, cell.perplexity) for cell in sorted(measured, key=lambda cell: cell.seconds)
+                            if cell.sampler == sampler], 1 + place % 5) for place, sampler in enumerate(samplers)]
+    lines.append(Line("frontier", [(cell.seconds, cell.perplexity) for cell in frontier(measured)], 0))
+    told = f"Perplexity over seconds of {len(measured)} cells of {len(samplers)} samplers"
+    return chart(lines, "seconds", "Judge's perplexity (lower is better)", told) + f'<p class="tdl-soft">{CAPTION}</p>'

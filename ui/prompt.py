@@ -1,0 +1,52 @@
+"""What the comparing tabs ask for: one prompt for several runs, as a small form without paper and sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from ui import cards
+from ui.messages import attempt
+from ui.order import Order
+from ui.player import pack
+from ui.studio import Studio
+
+
+class Prompt:
+    """Samples, seed, guidance and controls; `inputs` are its widgets in a fixed order, `read` makes an order of their values.
+
+    Args:
+        paper: slug of the paper whose controls the panel offers.
+        name: begins the ids of its widgets.
+        source: whether a source can be given.
+    """
+
+    def __init__(self, studio: Studio, paper: str, name: str, source: bool) -> None:
+        self.studio = studio
+        with gr.Row(elem_classes="tdl-row"):
+            self.samples = gr.Number(2, label="Samples", precision=0, min_width=60, elem_id=f"{name}-samples")
+            self.seed = gr.Number(Order.seed, label="Seed of the first", precision=0, min_width=80, elem_id=f"{name}-seed")
+            self.guidance = gr.Number(Order.guidance_scale, label="Guidance scale", min_width=80, elem_id=f"{name}-guidance")
+        self.source = gr.Textbox(label="Source, for papers that read one", lines=1, visible=source, elem_id=f"{name}-source",
+                                 placeholder="name[Wildwood], food[French]")
+        gr.HTML("<h2>Controls</h2>", elem_classes="tdl-subhead")
+        self.controls = cards.cards(studio.kinds(paper), paper, self._read_sentence, f"{name}-controls")
+        self.inputs = [self.samples, self.seed, self.guidance, self.source, self.controls]
+
+    def read(self, values: Sequence[Any], **more: Any) -> Order:
+        """The order of the widgets' values.
+
+        Raises:
+            StudioError: a value is not possible; it is named.
+        """
+        samples, seed, guidance, source, controls = values
+        order = Order(samples=samples, seed=seed, guidance_scale=guidance, source=source or "",
+                      controls=cards.controls_of(controls), **more)
+        order.check()
+        return order
+
+    def _read_sentence(self, slug: str, sentence: str, paper: str) -> str:
+        target, wrong = attempt(lambda: self.studio.target_of(slug, sentence, paper))
+        return pack({"sentence": wrong} if target is None else {"target": target})

@@ -1,0 +1,102 @@
+"""Compare samplers: one paper, a grid of samplers and numbers of steps, the same seeds and controls."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ui import grid, messages, theme
+from ui.grid_page import plot, table
+from ui.order import Order
+from ui.page import Page
+from ui.player import pack
+from ui.prompt import Prompt
+from ui.studio import Studio
+from ui.tab_generate import MODEL_QUEUE, PRIVATE
+
+STEPS = "8, 16, 32, 64"
+
+
+class Samplers:
+    """The tab: the grid's form on the left, cells as they are done on the right."""
+
+    def __init__(self, page: Page) -> None:
+        self.studio = page.studio
+        self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available and len(paper.samplers) > 1}
+        first = next(iter(self.papers.values()))
+        with gr.Row(elem_classes="tdl-columns", equal_height=False):
+            with gr.Column(scale=0, min_width=300, elem_classes="tdl-form"):
+                offered = [(paper.title, slug) for slug, paper in self.papers.items()]
+                self.paper = gr.Dropdown(offered, value=first.slug, label="Paper", filterable=False, elem_id="grid-paper")
+                self.samplers = gr.CheckboxGroup(**self._samplers(first.slug), label="Samplers", elem_id="grid-samplers",
+                                                 elem_classes="tdl-choice")
+                self.steps = gr.Textbox(STEPS, label="Numbers of steps", elem_id="grid-steps", lines=1)
+                self.prompt = Prompt(self.studio, first.slug, "grid", any(paper.source for paper in self.papers.values()))
+                with gr.Row(elem_classes="tdl-go"):
+                    self.go = gr.Button("Fill the grid", variant="primary", elem_id="grid-go", min_width=120, scale=3)
+                    self.stop = gr.Button("Stop", elem_id="grid-stop", min_width=70, scale=1)
+            with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
+                self.status = gr.HTML(table([]), elem_id="grid-table", apply_default_css=False)
+                self.plot = gr.HTML(plot([]), elem_id="grid-plot", apply_default_css=False)
+                self.file = gr.DownloadButton("Save CSV", size="sm", visible=False, elem_id="grid-csv")
+        self.paper.input(lambda slug: gr.update(**self._samplers(slug)), [self.paper], [self.samplers], queue=False, **PRIVATE)
+        asked = [self.paper, self.samplers, self.steps, *self.prompt.inputs]
+        runs = self.go.click(self.run, asked, [self.status, self.plot, self.file], concurrency_limit=1, concurrency_id=MODEL_QUEUE,
+                             trigger_mode="once", **PRIVATE)
+        self.stop.click(None, cancels=[runs], queue=False, **PRIVATE)
+        gr.api(self.compare_samplers, api_name="compare_samplers", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
+
+    def _samplers(self, slug: str) -> dict[str, Any]:
+        offered = [(sampler.title, sampler.slug) for sampler in self.papers[slug].samplers]
+        return {"choices": offered, "value": [each for _, each in offered[:3]]}
+
+    def run(self, paper: str, samplers: list[str], steps: str, *values: Any) -> Iterator[list[Any]]:
+        """Table, plot and file as the cells are done."""
+        asked, wrong = messages.attempt(lambda: self._asked(paper, samplers or [], steps or "", values))
+        if asked is None:
+            yield [table([], error=wrong), gr.skip(), gr.skip()]
+            return
+        cells: list[grid.Cell] = []
+        yield [table([], waiting=asked), plot([]), gr.update(visible=False)]
+        for cell in grid.run(self.studio, asked):
+            cells.append(cell)
+            yield [table(cells, waiting=asked[len(cells):]), plot(cells), gr.skip()]
+        yield [gr.skip(), gr.skip(), gr.update(value=self._file(paper, cells), visible=True)]
+
+    def _asked(self, paper: str, samplers: list[str], steps: str, values: Any) -> list[Order]:
+        source = values[3] if self.papers[paper].source else ""
+        base = self.prompt.read([*values[:3], source, *values[4:]], paper=paper)
+        return grid.orders(base, samplers, grid.read_steps(steps))
+
+    def _file(self, paper: str, cells: list[grid.Cell]) -> str:
+        path = Path(tempfile.mkdtemp(prefix="text-diffusion-")) / f"samplers-{paper}.csv"
+        path.write_text(grid.as_csv(cells), encoding="utf-8")
+        return str(path)
+
+    def compare_samplers(self, paper: str, samplers: list[str], steps: list[int], samples: int = 2, seed: int = 0,
+                         guidance_scale: float = 1.0, source: str = "", controls: list[str] | None = None) -> Iterator[str]:
+        """Fills a grid of samplers and numbers of steps, for programs: yields each cell as JSON text when it is done."""
+        values = {"paper": paper, "samples": samples, "seed": seed, "guidance_scale": guidance_scale, "source": source,
+                  "controls": controls or []}
+        asked, wrong = messages.attempt(lambda: grid.orders(Order.from_dict(values), samplers, steps))
+        if asked is None:
+            yield pack({"kind": "error", "sentence": wrong})
+            return
+        for cell in grid.run(self.studio, asked):
+            yield pack({"kind": "cell", **asdict(cell)})
+
+
+def build(page: Page) -> Samplers:
+    """Builds the tab into the current Blocks."""
+    return Samplers(page)
+
+
+if __name__ == "__main__":
+    with gr.Blocks() as demo:
+        build(Page(Studio()))
+    demo.queue().launch(ssr_mode=False, **theme.launch_options())
