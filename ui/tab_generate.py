@@ -127,7 +127,8 @@ class Generate:
     def pin(self, controls: str, event: gr.EventData) -> str:
         """Puts words that were pinned by a click into the panel of controls, as its infill; the other controls stay."""
         others = [control for control in cards.controls_of(controls) if not control.startswith("infill=")]
-        return cards.value_of([*others, f"infill={event.pattern}"[:MAX_TEXT]])
+        pinned = [f"infill={event.pattern}"[:MAX_TEXT]] if event.pattern else []
+        return cards.value_of([*others, *pinned])
 
     def choose(self, order: Order, count: int) -> list[Any]:
         """Shows an order in the form and has it run."""
