@@ -142,7 +142,7 @@ class Atlas:
         rows = [(step + 1, words.words[told["x"][step]], float(told["x distance"][step]), words.words[told["x0_hat"][step]],
                  float(told["x0_hat distance"][step]), step > 0 and told["x0_hat"][step] != told["x0_hat"][step - 1])
                 for step in range(len(course.ids))]
-        note = (f"Position {position} of sample {sample}: grey is the noisy point, red what the model predicts of it. "
+        note = (f"Position {position} of sample {sample}: grey is the noisy point x_t, in colour what the model predicts of it. "
                 + ("" if projection.axes is not None else "On this map a vector stands at its nearest word."))
         return space.with_path(figure, words, projection, course, position - 1), note, rows
 

@@ -6,6 +6,7 @@ Pure functions on arrays; V words, D width, N steps, L positions.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 MAPS = Path(__file__).resolve().parent.parent / "assets" / "maps"
+MOST_GROUPS = 10                 # that get a colour of their own; smaller ones are "other"
 SPECIALS = 3                     # PAD, END and UNK come first in every vocabulary
 Array = np.ndarray[Any, np.dtype[Any]]
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7a7a2e", "#a63603", "#4d9221", "#b2abd2",
@@ -131,11 +133,13 @@ def by_tag(log_lexicon: Array, tags: Sequence[str]) -> list[str]:
 def figure(space: WordSpace, projection: Projection, groups: Sequence[str], chosen: Sequence[int] = (),
            run: Sequence[int] = ()) -> dict[str, Any]:
     """The map: a point a word, a colour a group; chosen words (a search, a lasso) are large, words of the run have a ring."""
-    names = [name for name in dict.fromkeys(groups) if name]
+    large = Counter(name for name in groups if name).most_common(MOST_GROUPS)           # colours that can be told apart
+    names = sorted(name for name, _ in large)
+    groups = [name if name in names else "" for name in groups]
     solid = projection.points.shape[1] == 3
     data = [_points(space, projection, [index for index, group in enumerate(groups) if group == name and index != SPECIALS - 1],
                     name or "other", PALETTE[names.index(name) % len(PALETTE)] if name else "var(--tdl-soft)", solid)
-            for name in (*sorted(names), "")]
+            for name in (*names, "")]
     ring = {"size": 11, "color": "rgba(0,0,0,0)", "line": {"width": 2, "color": "var(--tdl-pin)"}}
     diamond = {"size": 13, "color": "var(--tdl-no)", "symbol": "diamond"}
     for name, places, marker in (("in the run", run, ring), ("found", chosen, diamond)):
@@ -145,7 +149,8 @@ def figure(space: WordSpace, projection: Projection, groups: Sequence[str], chos
     axis = [f"axis {place + 1}" + (f" ({100 * share:.0f} % of variance)" if projection.told else "")
             for place, share in enumerate(projection.told or (0.0,) * projection.points.shape[1])]
     titles = {key: {"title": {"text": title}} for key, title in zip(("xaxis", "yaxis", "zaxis"), axis, strict=False)}
-    scene = {**titles, "aspectmode": "cube", "camera": {"eye": {"x": 1.45, "y": 1.45, "z": 0.9}}}
+    scene = {**titles, "aspectmode": "cube",
+             "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.12}}}
     return {"data": data, "layout": {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}} if solid else titles}
 
 

@@ -4,6 +4,8 @@
 // null when the pointer leaves), "figure-select" {ids} (null: the selection was cleared), "figure-frame" {index, name}.
 // `id` is the point's customdata.
 
+const NARROW = 560;                                      // pixels; on a phone the legend stands under the drawing, not beside it
+
 class FigureView {
   constructor(box, settings) {
     Object.assign(this, {box, settings, message: null, shown: false, drawing: Promise.resolve(), frames: [], index: 0});
@@ -35,7 +37,8 @@ class FigureView {
     let width = 0;
     new ResizeObserver(() => {
       const now = this.canvas.clientWidth;
-      if (now && now !== width && this.ready) this.plotly.Plots.resize(this.canvas);
+      if (now && now !== width && this.ready)
+        if (now < NARROW === width < NARROW) this.plotly.Plots.resize(this.canvas); else this.draw();
       width = now;
     }).observe(this.canvas);
   }
@@ -80,7 +83,7 @@ class FigureView {
     const colour = pageColours(this.box), {data, layout = {}, frames = []} = inColours(message, colour);
     const config = {displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: Boolean(message.zoom),
                     doubleClick: "reset", showTips: false};
-    const narrow = this.canvas.clientWidth < 560;        // a phone: the legend stands under the drawing, not beside it
+    const narrow = this.canvas.clientWidth < NARROW;
     return {data, layout: pageLayout(layout, colour, this.settings.height, narrow), frames, config};
   }
 

@@ -119,3 +119,17 @@ def test_search_lasso_and_neighbours_speak_of_the_models_words(studio):
     assert "Italian" not in dict(near)
     caught = atlas.caught("diffusion-lm", [*range(len(VOCAB)), 10**6], trace)
     assert {word for word, in_run in caught if in_run} == {VOCAB.words[place] for place in np.unique(trace.ids)}
+
+
+def test_the_largest_groups_have_colours_of_their_own_and_the_rest_is_other():
+    words = tuple(str(place) for place in range(60))
+    many = WordSpace(words, RNG.normal(size=(60, 4)), "", True)
+    groups = ["", "", "", *(f"g{place % 19:02}" for place in range(57))]
+    groups[3:7] = ["g18"] * 4
+    drawn = space.figure(many, space.pca(many.vectors, 2), groups)
+    names = [trace["name"] for trace in drawn["data"]]
+    assert len(names) == space.MOST_GROUPS + 1
+    assert names[-1] == "other"
+    assert "g18" in names
+    colours = [trace["marker"]["color"] for trace in drawn["data"]]
+    assert len(set(colours)) == len(colours)
