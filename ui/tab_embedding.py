@@ -87,8 +87,8 @@ class Embedding:
             found, wrong = attempt(lambda: views.sentences(self.studio, paper, traces))
         else:
             found, wrong = attempt(lambda: self.atlas.map(paper, view, colour, search or "", trace))
-        if found is None:
-            return [gr.skip(), _sentence(wrong)]
+        if found is None:                                # a mistyped search keeps the map; else there is none to keep
+            return [gr.skip() if search else "", _sentence(wrong)]
         figure, note = found
         flat = view in ("pca2", "umap", "tsne")
         return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=flat, zoom=True), ""]

@@ -35,7 +35,7 @@ function pageLayout(layout, colour, height, narrow) {
                 margin: {l: 44, r: 12, t: 12, b: 40}, colorway: [1, 2, 3, 4, 5].map(place => colour(`--tdl-c${place}v`)),
                 hoverlabel: {bgcolor: paper, bordercolor: line, font: {color: text, size: 12}},
                 legend: {font: {color: text, size: 11}, bgcolor: clear, itemsizing: "constant",
-                         ...(narrow ? {orientation: "h", x: 0, y: -0.14, yanchor: "top"} : {})}};
+                         ...(narrow ? {orientation: "h", x: 0, y: -0.26, yanchor: "top"} : {})}};
   for (const key of Object.keys({xaxis: 0, yaxis: 0, ...layout})) if (/^[xy]axis\d*$/.test(key)) base[key] = axis;
   for (const key of Object.keys(layout || {})) if (/^scene\d*$/.test(key))
     base[key] = {xaxis: axis, yaxis: axis, zaxis: axis, bgcolor: clear};
