@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffusion.core import sphere
-from diffusion.core.beliefs import guide, most_likely_text
+from diffusion.core.beliefs import guide, most_likely_text, with_temperature
 from diffusion.core.bridge import Bridge, Schedule, SphereModel
 from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
@@ -83,6 +83,7 @@ class RDLM(SphereModel):
     title: ClassVar[str] = "RDLM"
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
+    temperature: ClassVar[float] = 0.4                   # the choice is in assets/results
     samplers: ClassVar[tuple[str, ...]] = ("geodesic", "sphere-ode")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
@@ -145,7 +146,9 @@ class RDLM(SphereModel):
         logits = self.believe(state, time, label)
         guided = guide(logits[:batch], logits[batch:], request) if both else logits
         length = guided.shape[1]
-        return self._prediction(guided / self.sharpness(request) + self.ruled_out[:length], 2 if both else 1)
+        if self.sharpness(request) != 1:
+            guided = with_temperature(guided, self.sharpness(request))
+        return self._prediction(guided + self.ruled_out[:length], 2 if both else 1)
 
     def _prediction(self, logits: Tensor, nfe: int) -> Prediction:
         """A belief about words, with the distributions of digits (B, L, m, b) that the walk needs of it."""

@@ -153,7 +153,10 @@ def test_the_walk_is_pulled_by_the_digits_of_the_words_that_were_asked_for(reado
 @torch.no_grad()
 def test_what_digits_lose_of_a_belief_is_the_divergence_from_their_product():
     model = random_model(readout="digits")
-    vague = Request(length=10, temperature=10.0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(0.2)                                             # vague beliefs
+    vague = Request(length=10, temperature=1.0)
     free = model.predict(model.noise(torch.full((1, 10), 5), 0.6, Rng((1,))), 0.6, vague)
     wanted = torch.zeros_like(free.logits)
     wanted[:, 3, 7] = 3.0                                                # one word: no product of digits can say that
