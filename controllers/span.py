@@ -41,7 +41,8 @@ class Span(Controller):
     title: ClassVar[str] = "Span"
     example: ClassVar[str] = "PP@5-7"
     has_strength: ClassVar[bool] = True
-    nats: ClassVar[float] = 6.0
+    nats: ClassVar[float] = 10.0
+    inner_steps: ClassVar[int] = 4
     masks: ClassVar[bool] = True
     reads_sentences: ClassVar[bool] = True
     at: ClassVar[bool] = True

@@ -42,6 +42,7 @@ class Setting:
 
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # tuning-guidance-diffusion-lm.json
+    ("diffusion-lm", "span"): Setting((10.0,), (("inner_steps", 4),)),
 }
 
 
