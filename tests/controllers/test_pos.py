@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from controllers import pos
 from controllers.base import Controlled
 from controllers.linguistics.tagsets import UNIVERSAL
 from controllers.pos import GAP, PartsOfSpeech, laid
@@ -38,13 +39,25 @@ def test_log_prob_is_that_of_enumerating_all_ways(target):
     assert float(control(f"pos={target}").log_prob(probs).exp()) == pytest.approx(chance(target, probs), rel=1e-3)
 
 
-def test_the_wish_of_fixed_tags_is_the_table_of_the_tags():
+def test_the_wish_of_fixed_tags_is_the_table_of_the_tags(monkeypatch):
+    monkeypatch.setattr(pos, "CONTEXT_NATS", 0.0)
     wish = control("pos=DET NOUN").wish(random_belief(1).log())
     for index, word in enumerate(VOCAB.words):
         if index >= len(SPECIALS):
             assert (float(wish[0, 0, index]) > -1) == (TAG_OF.get(word) == "DET")
             assert (float(wish[0, 1, index]) > -1) == (TAG_OF.get(word) == "NOUN")
     assert not wish[:, 2:].any() and not wish[..., [PAD, END]].any()
+
+
+def test_beside_the_table_the_wish_raises_the_tags_that_the_reader_sees(monkeypatch):
+    controller, logits = control("pos=DET NOUN"), random_belief(1).log()
+    share = torch.zeros(2, LENGTH, 2)
+    share[:, 0, 0] = share[:, 1, 1] = 1                  # both tags are where they are
+    whole = controller.wish(logits)
+    monkeypatch.setattr(pos, "CONTEXT_NATS", 0.0)
+    moved = logits + 0.1 * (whole - controller.wish(logits))
+    before, after = (controller._in_context(each.softmax(-1), share) for each in (logits, moved))
+    assert (after > before).all()
 
 
 def test_the_wish_of_a_gap_falls_where_the_text_makes_room_for_it():
