@@ -28,6 +28,12 @@ EXAMPLES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Italian, riverside", {"seed": 5, "guidance_scale": 2.0, "controls": ("label=food:Italian,area:riverside",)}),
     ("All together", {"seed": 21, "guidance_scale": 2.0,
                       "controls": ("length=14-18", "infill=The Vaults ___", "label=food:Italian,area:riverside")}),
+    ("Content", {"seed": 2, "controls": ("semantic=food:Japanese,area:riverside",)}),
+    ("Parts of speech", {"seed": 3, "controls": ("pos=DET PROPN AUX DET ADJ NOUN ADP PROPN PROPN PUNCT",)}),
+    ("Syntax tree", {"seed": 3, "controls": ("tree=(S (NP 2) (VP (VBZ) (NP (DT) (JJ) (NN))) (.))",)}),
+    ("Span", {"seed": 4, "controls": ("span=PP@4-6",)}),
+    ("Content and tree", {"seed": 6, "controls": ("semantic=food:Italian", "tree=(S (NP 2) (VP (VBZ) (NP (DT) (JJ) (NN))) (.))")}),
+    ("Content and tags", {"seed": 8, "controls": ("semantic=area:riverside", "pos=DET PROPN ... PUNCT")}),
     ("16 fast steps", {"seed": 2, "steps": 16, "sampler": "dpm-solver++"}),
 )
 FROM_SOURCE = ("From a source", {"seed": 4, "samples": 2, "candidates": 3,
