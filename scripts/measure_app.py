@@ -152,7 +152,7 @@ def embedding(browser: Browser, url: str) -> list[Figure]:
         return [missing("embedding map first shown", "there is no tab 'Embedding space'")]
     began = time.perf_counter()
     tab.click()
-    page.wait_for_selector("[id^=tab-embed] .js-plotly-plot .main-svg")
+    page.wait_for_selector("#space-map .main-svg")
     seconds = time.perf_counter() - began
     page.context.close()
     return [Figure("embedding map first shown", seconds, "s", most=1)]

@@ -52,7 +52,7 @@ def script(*places: Path) -> str:
 
 def parts(*names: str) -> str:
     """Single files of the page's code, named below assets."""
-    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
+    return script(*(ASSETS / name for name in names))
 
 
 def launch_options() -> dict[str, Any]:

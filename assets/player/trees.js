@@ -19,6 +19,13 @@ function readTree(text) {                          // {label, children, word} or
   return stack.length ? null : root;
 }
 
+const ROOTS = new Set(["TOP", "ROOT", "S1", "VROOT", ""]);
+
+function isPhrase(node) {                          // neither a word, nor the tag of one, nor the root
+  const tag = !node.children.length || (node.children.length === 1 && node.children[0].word);
+  return !node.word && !tag && !ROOTS.has(node.label);
+}
+
 function placeTree(node, depth, state, gap) {      // leaves side by side, parents over the middle of their children
   node.depth = depth;
   state.depth = Math.max(state.depth, depth);
@@ -26,7 +33,7 @@ function placeTree(node, depth, state, gap) {      // leaves side by side, paren
   if (!node.children.length) {
     node.x = state.x + gap(node.label) / 2;
     state.x += gap(node.label);
-    if (node.word) state.leaves += 1;
+    state.leaves += 1;                             // a word, or in a target the tag that stands for one
   } else {
     node.children.forEach(child => placeTree(child, depth + 1, state, gap));
     node.x = (node.children[0].x + node.children.at(-1).x) / 2;
@@ -49,8 +56,7 @@ function drawTree(into, tree, missing = () => false) {
       draw("line", {x1: node.x, y1: y + 5, x2: child.x, y2: y + level - 12, class: "tdl-branch"}, svg);
       walk(child);
     }
-    const phrase = node.children.length && !(node.children.length === 1 && node.children[0].word);
-    const kind = node.word ? "tdl-leaf" : phrase && missing(node.first, node.stop, node.label) ? "tdl-node tdl-missing" : "tdl-node";
+    const kind = node.word ? "tdl-leaf" : isPhrase(node) && missing(node.first, node.stop, node.label) ? "tdl-node tdl-missing" : "tdl-node";
     draw("text", {x: node.x, y: y + 2, class: kind, "text-anchor": "middle"}, svg, node.label || "·");
   };
   walk(tree);

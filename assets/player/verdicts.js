@@ -23,12 +23,10 @@ function tagsOf(body, {wanted, found}, words) {
   }
 }
 
-function phrases(tree) {                           // "first stop label" of every phrase, with how often it is there
-  const found = new Map();
+function phrases(tree) {                           // "first stop label" of every phrase
+  const found = new Set();
   const walk = node => {
-    if (node.word || (node.children.length === 1 && node.children[0].word)) return;
-    const key = `${node.first} ${node.stop} ${node.label}`;
-    found.set(key, (found.get(key) ?? 0) + 1);
+    if (isPhrase(node)) found.add(`${node.first} ${node.stop} ${node.label}`);
     node.children.forEach(walk);
   };
   placeTree(tree, 0, {x: 0, depth: 0, leaves: 0}, () => 1);
@@ -41,7 +39,7 @@ function treesOf(body, {wanted, found}) {
   for (const [title, own, other] of both) {
     const figure = make("figure", "tdl-tree-box", "", body);
     make("figcaption", "", own && other ? `${title} (underlined: not in the other)` : title, figure);
-    const others = other ? phrases(other) : new Map();
+    const others = other ? phrases(other) : new Set();
     drawTree(make("div", "", "", figure), own, (first, stop, label) => other && !others.has(`${first} ${stop} ${label}`));
   }
 }
