@@ -141,9 +141,21 @@ def begin(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
         if hasattr(module, "autocast"):
             module.autocast = True
     if options.compile:
-        inner = getattr(run.model, "model", run.model).network
-        getattr(inner, "transformer", inner).compile()
+        _compile(run.model)
     return run
+
+
+def _compile(model: nn.Module) -> None:
+    """Compiles the network of a model that has one.
+
+    Raises:
+        StudioError: it is a stage of LD4LG that has none; its texts are of other lengths in every batch.
+    """
+    inner = getattr(getattr(model, "model", model), "network", None)
+    if inner is None:
+        raise StudioError(f"{model.title} is trained without --compile: its batches are of many lengths, and each would be "
+                          f"compiled anew. Leave --compile out.")
+    getattr(inner, "transformer", inner).compile()
 
 
 def train(recipe: Recipe, data: Corpus, options: Options) -> Run:

@@ -187,6 +187,11 @@ def test_a_stage_without_the_one_before_is_refused(tmp_path):
             run_of(slug, tmp_path, steps=1)
 
 
+def test_stages_whose_texts_have_many_lengths_are_not_compiled_and_say_so(tmp_path):
+    with pytest.raises(StudioError, match=r"LD4LG's language model is trained without --compile"):
+        run_of("ld4lg-language-model", tmp_path, steps=1, compile=True)
+
+
 def test_a_foreign_language_model_is_for_recipes_with_an_autoencoder():
     config = latent.around(CONFIGS["ld4lg"], "facebook/bart-base")
     assert config.language_model.name == "facebook/bart-base" and config.autoencoder == SIZES
