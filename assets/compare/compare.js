@@ -20,6 +20,9 @@ class Lanes {
     this.badge = make("span", "tdl-badge", "", bar);
     this.status = make("span", "tdl-status", "", bar);
     this.status.setAttribute("role", "status");
+    this.link = make("button", "tdl-tool", "Copy link", make("span", "tdl-tools", "", bar));
+    Object.assign(this.link, {type: "button", title: "A link that compares these runs again, word for word"});
+    this.link.addEventListener("click", () => copyText(addressOf(this.query), this.link));
     this.alert = make("div", "tdl-alert", "", root);
     this.alert.setAttribute("role", "alert");
     this.deck = make("div", "tdl-deck", "", root);
@@ -60,6 +63,7 @@ class Lanes {
 
   empty() {
     this.badge.hidden = true;
+    this.link.hidden = true;
     this.alert.hidden = true;
     this.deck.hidden = true;
     this.grid.textContent = "";
@@ -68,8 +72,14 @@ class Lanes {
       "them settle side by side.", this.grid);
   }
 
-  begin({told, note}) {
+  offer(query) {                                   // the link that compares the same runs again
+    this.query = query;
+    this.link.hidden = !query;
+  }
+
+  begin({told, note, query}) {
     this.pause();
+    this.offer(query);
     this.badge.hidden = false;
     this.badge.textContent = "Running";
     this.badge.dataset.state = "Running";
@@ -104,12 +114,13 @@ class Lanes {
     }
   }
 
-  async done({lanes, told, table}, turn) {
+  async done({lanes, told, table, query}, turn) {
     const names = Object.keys(lanes), runs = await Promise.all(names.map(name => readTrace(lanes[name].trace)));
     if (turn !== this.turn) return;
     this.badge.textContent = "Done";
     this.badge.dataset.state = "Done";
     this.status.textContent = "";
+    this.offer(query);
     this.lanes(told);
     this.runs = new Map(names.map((name, place) => [name, runs[place]]));
     this.marks.textContent = "";
