@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,15 +19,22 @@ from ui.studio import Studio
 from ui.tab_generate import MODEL_QUEUE, PRIVATE
 
 SLUG = "compare"
-CODE = ("player/tools.js", "player/link.js", "player/trace.js", "player/curves.js", "compare/compare.js")
+CODE = ("player/tools.js", "player/link.js", "player/picture.js", "player/page.js", "player/trace.js", "player/curves.js",
+        "compare/compare.js")
 _START = """
-const lanes = new Lanes(element.querySelector('.tdl'), {scale: props.colours, inks: props.inks});
+const lanes = new Lanes(element.querySelector('.tdl'), {scale: props.colours, inks: props.inks, server});
 const refresh = () => { if (props.value) lanes.show(JSON.parse(props.value)); };
 watch('value', refresh);
 refresh();
 """
 STEPS, MOST_STEPS = 32, 128      # of the slider
 LEFT_OUT = ("oracle",)           # knows eight sentences; ticked by whoever wants to see it
+
+
+def page_of(_: str) -> str:
+    """An HTML file that plays lanes without a server, still without its runs; the browser puts them in."""
+    look = {"scale": tokens.SCALE, "inks": tokens.INKS}
+    return tokens.page_without_content("tdl", theme.style(), theme.parts(*CODE), f"new Lanes(box, {json.dumps(look)}).show(data);")
 
 
 class Compare:
@@ -51,8 +59,8 @@ class Compare:
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
                 self.notice = gr.HTML(visible=False, elem_id="compare-notice", elem_classes="tdl-notice", apply_default_css=False)
                 self.lanes = gr.HTML(value=pack({"kind": "empty"}), html_template='<div class="tdl"></div>', elem_id="lanes",
-                                     apply_default_css=False, js_on_load=theme.parts(*CODE) + _START + FOLLOW, inks=tokens.INKS,
-                                     colours=tokens.SCALE)
+                                     apply_default_css=False, js_on_load=theme.parts(*CODE) + _START + FOLLOW,
+                                     server_functions=[page_of], inks=tokens.INKS, colours=tokens.SCALE)
         asked = [self.chosen, self.steps, *self.prompt.inputs]
         runs = gr.on([self.go.click, self.pending.change], self.run, asked, [self.lanes], concurrency_limit=1,
                      concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)

@@ -1,5 +1,7 @@
 """The comparing tabs, in a real browser on tiny models: lanes in lockstep, the grid, their links, two visitors, and bad input."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -39,6 +41,15 @@ def test_papers_denoise_side_by_side_and_the_clock_moves_all_without_a_request(b
     assert words(page) == last and page.locator("#lanes .tdl-differs").count() > 0
     assert len(page_log.requests) == before
     screenshot(page, "compare-papers")
+    with page.expect_download() as download:
+        page.locator("#lanes .tdl-tool", has_text="Save page").click()
+    saved, before = page.context.new_page(), len(page_log.requests)
+    saved.set_content(Path(download.value.path()).read_text(encoding="utf-8"))
+    saved.wait_for_function("document.querySelector('.tdl-badge')?.textContent === 'Done'")
+    assert saved.locator(".tdl-lane-words").all_inner_texts() == last
+    saved.locator(".tdl-slider").fill("0")
+    assert saved.locator(".tdl-lane-words").all_inner_texts() != last
+    assert len(page_log.requests) == before
 
 
 def test_two_visitors_get_their_own_results(new_page):
