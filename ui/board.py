@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,18 @@ def board(first: Mapping[str, Any], stored: Sequence[tuple[str, str]], functions
         stored: name and title of each stored run that can stand beside another.
         functions: what the browser may ask of the server: `run_of`, `stored_run`, `gif_of`, `end_run`.
     """
+    def page_of(_: str) -> str:
+        return page()
+
     return gr.HTML(value=pack(first), html_template='<div class="tdl tdl-board"></div>',
                    js_on_load=theme.script(*theme.READER, theme.BOARD) + _START, apply_default_css=False, elem_id="board",
-                   server_functions=list(functions), inks=tokens.INKS, colours=tokens.SCALE, pressures=tokens.PRESSURES,
+                   server_functions=[*functions, page_of], inks=tokens.INKS, colours=tokens.SCALE, pressures=tokens.PRESSURES,
                    pressure_inks=tokens.PRESSURE_INKS, stored=[list(pair) for pair in stored])
+
+
+def page() -> str:
+    """An HTML file that plays boards without a server, still without its runs; the browser puts them in."""
+    look = {"scale": tokens.SCALE, "inks": tokens.INKS, "pressures": tokens.PRESSURES, "pressureInks": tokens.PRESSURE_INKS,
+            "stored": []}
+    return tokens.page_without_content("tdl tdl-board", theme.style(), theme.script(*theme.READER, theme.BOARD),
+                                       f"showBoard(new Board(box, {json.dumps(look)}), data);")

@@ -15,8 +15,13 @@ CAPTION = ("Perplexity is the judge's: a language model that took no part. Few s
            "dull texts, so read them. Lower left is better; the frontier joins the cells that no other beats in both.")
 
 
-def table(cells: Sequence[Cell], waiting: Sequence[Order] = (), error: str = "") -> str:
-    """The cells that are done, in their order, and those that wait."""
+def table(cells: Sequence[Cell], waiting: Sequence[Order] = (), error: str = "", query: str = "") -> str:
+    """The cells that are done, in their order, and those that wait.
+
+    Args:
+        error: a sentence to show in place of a table.
+        query: of the link that fills the same grid again; with it there is a button that copies the link.
+    """
     if error:
         return f'<div class="tdl-alert" role="alert">{html.escape(error)}</div>'
     if not cells and not waiting:
@@ -28,7 +33,10 @@ def table(cells: Sequence[Cell], waiting: Sequence[Order] = (), error: str = "")
     rows += [f'<tr class="tdl-waiting"><td>{html.escape(order.sampler)}</td><td>{order.steps}</td><td colspan="5">'
              f'{"running …" if place == 0 else "waits"}</td></tr>' for place, order in enumerate(waiting)]
     done = f"{len(cells)} of {len(cells) + len(waiting)} cells are done."
-    return (f'<p class="tdl-status" role="status">{done}</p><div class="tdl-table-box"><table class="tdl-numbers"><thead><tr>{head}'
+    button = (f'<span class="tdl-tools"><button type="button" class="tdl-tool" title="A link that fills this grid again" '
+              f'data-query="{html.escape(query)}">Copy link</button></span>' if query else "")
+    return (f'<div class="tdl tdl-bar"><span class="tdl-status" role="status">{done}</span>{button}</div>'
+            f'<div class="tdl-table-box"><table class="tdl-numbers"><thead><tr>{head}'
             f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>")
 
 

@@ -1,7 +1,8 @@
 """Several runs side by side: one generator advances them in turn, so that they do not fight over the processor. No gradio here.
 
 Messages are JSON objects with a `kind`: `lanes` (who takes part, and who cannot and why), `live` (where every lane stands), `done`
-(all whole runs with a table of what was measured). Each stands for itself, so that a browser may skip any of them.
+(all whole runs with a table of what was measured); once all models are loaded they carry the `query` of the link that compares
+the same runs again. Each stands for itself, so that a browser may skip any of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ui import facts, messages, tokens
+from ui import facts, links, messages, tokens
+from ui.links import Link
 from ui.messages import PAUSE, Message
 from ui.order import Order
 
@@ -68,7 +70,8 @@ def run(studio: Studio, lanes: Sequence[Lane]) -> Iterator[Message]:
             yield _standing(lanes, f"Starting {lane.title} …")
             lane.begin(studio)
         going = {lane.name: lane for lane in lanes if lane.trace is not None}
-        yield _standing(lanes, "")
+        query = links.write(Link(tab="compare", compared=tuple(_named(studio, lane) for lane in lanes)))
+        yield {**_standing(lanes, ""), "query": query}
         sent = time.monotonic() - PAUSE
         for name, frame in in_turn({name: lane.trace for name, lane in going.items()}):
             lane = going[name]
@@ -77,11 +80,15 @@ def run(studio: Studio, lanes: Sequence[Lane]) -> Iterator[Message]:
                 sent = time.monotonic()
                 yield {"kind": "live", "lanes": {other.name: other.thin for other in going.values()}}
         yield {"kind": "done", "lanes": {lane.name: messages.whole(studio, lane.trace, lane.key) for lane in going.values()},
-               "told": _told(lanes), "table": [row(studio, lane) for lane in lanes]}
+               "told": _told(lanes), "table": [row(studio, lane) for lane in lanes], "query": query}
     finally:
         for lane in lanes:
             if lane.trace is not None:
                 studio.stop(lane.trace)
+
+
+def _named(studio: Studio, lane: Lane) -> Order:
+    return studio.named(lane.order) if lane.trace is not None else lane.order
 
 
 def _told(lanes: Sequence[Lane]) -> list[dict[str, str]]:

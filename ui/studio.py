@@ -7,7 +7,8 @@ for it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -135,13 +136,13 @@ class Studio:
         """
         return self._loaded(slug, compute).model
 
-    def speed_path(self, slug: str) -> str:
-        """The speed path of orders that name none; the model is loaded for it.
+    def speed_paths(self, orders: Sequence[Order]) -> dict[str, str]:
+        """For the papers of orders that name a speed path, the path that they take where none is named; models are loaded for it.
 
         Raises:
             StudioError: there is no such paper, or its checkpoint is missing or damaged.
         """
-        return self.model(slug).path.name
+        return {order.paper: self.model(order.paper).path.name for order in orders if order.compute}
 
     # ---- runs
 
@@ -270,19 +271,24 @@ class Studio:
             self._loaded_judge = load_judge(str(self._folder(LanguageModel.slug)))
         return self._loaded_judge
 
-    def link(self, order: Order, base: str) -> str:
-        """An address that orders the same run again: `base` with the order as its query.
-
-        Sampler and speed path are named, also where the order left them open.
+    def named(self, order: Order) -> Order:
+        """The same order with sampler and speed path named, also where it left them open; the path if its model is loaded.
 
         Raises:
             StudioError: there is no such paper.
         """
         kind = self._paper(order.paper)
         loaded = self._models.peek((order.paper, order.compute or self.compute))
-        named = {**order.to_dict(), "sampler": order.sampler or kind.samplers[0],
-                 "compute": loaded.model.path.name if loaded else order.compute}
-        return urlunsplit(urlsplit(base)._replace(query=Order.from_dict(named).to_query(), fragment=""))
+        return replace(order, sampler=order.sampler or kind.samplers[0],
+                       compute=loaded.model.path.name if loaded else order.compute)
+
+    def link(self, order: Order, base: str) -> str:
+        """An address that orders the same run again: `base` with the order as its query, sampler and speed path named.
+
+        Raises:
+            StudioError: there is no such paper.
+        """
+        return urlunsplit(urlsplit(base)._replace(query=self.named(order).to_query(), fragment=""))
 
     # ---- models
 

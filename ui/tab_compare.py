@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from ui import messages, race, theme, tokens
+from ui import gallery, links, messages, race, theme, tokens
+from ui.forms import reach
 from ui.order import Order
 from ui.page import Page
 from ui.player import pack
-from ui.prompt import Prompt
+from ui.prompt import FOLLOW, Prompt
 from ui.studio import Studio
 from ui.tab_generate import MODEL_QUEUE, PRIVATE
 
-CODE = ("player/tools.js", "player/trace.js", "player/curves.js", "compare/compare.js")
+SLUG = "compare"
+CODE = ("player/tools.js", "player/link.js", "player/picture.js", "player/page.js", "player/trace.js", "player/curves.js",
+        "compare/compare.js")
 _START = """
-const lanes = new Lanes(element.querySelector('.tdl'), {scale: props.colours, inks: props.inks});
+const lanes = new Lanes(element.querySelector('.tdl'), {scale: props.colours, inks: props.inks, server});
 const refresh = () => { if (props.value) lanes.show(JSON.parse(props.value)); };
 watch('value', refresh);
 refresh();
 """
-STEPS = 32
+STEPS, MOST_STEPS = 32, 128      # of the slider
 LEFT_OUT = ("oracle",)           # knows eight sentences; ticked by whoever wants to see it
+
+
+def page_of(_: str) -> str:
+    """An HTML file that plays lanes without a server, still without its runs; the browser puts them in."""
+    look = {"scale": tokens.SCALE, "inks": tokens.INKS}
+    return tokens.page_without_content("tdl", theme.style(), theme.parts(*CODE), f"new Lanes(box, {json.dumps(look)}).show(data);")
 
 
 class Compare:
     """The tab: a prompt and ticked papers on the left, a lane for each paper on the right."""
 
     def __init__(self, page: Page) -> None:
-        self.studio = page.studio
+        self.page, self.studio = page, page.studio
+        self.pending = gr.State(0)
         self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available}
         ticked = [slug for slug in self.papers if slug not in LEFT_OUT]
         first = Order.paper if Order.paper in self.papers else next(iter(self.papers))
@@ -40,52 +51,78 @@ class Compare:
                 offered = [(paper.title, slug) for slug, paper in self.papers.items()]
                 self.chosen = gr.CheckboxGroup(offered, value=ticked, label="Papers", elem_id="compare-papers",
                                                elem_classes="tdl-choice")
-                self.steps = gr.Slider(1, 128, STEPS, step=1, label="Steps of each", elem_id="compare-steps", buttons=[])
+                self.steps = gr.Slider(1, MOST_STEPS, STEPS, step=1, label="Steps of each", elem_id="compare-steps", buttons=[])
                 self.prompt = Prompt(self.studio, first, "compare", any(paper.source for paper in self.papers.values()))
                 with gr.Row(elem_classes="tdl-go"):
                     self.go = gr.Button("Compare", variant="primary", elem_id="compare-go", min_width=120, scale=3)
                     self.stop = gr.Button("Stop", elem_id="compare-stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
+                self.notice = gr.HTML(visible=False, elem_id="compare-notice", elem_classes="tdl-notice", apply_default_css=False)
                 self.lanes = gr.HTML(value=pack({"kind": "empty"}), html_template='<div class="tdl"></div>', elem_id="lanes",
-                                     apply_default_css=False, js_on_load=theme.parts(*CODE) + _START, inks=tokens.INKS,
-                                     colours=tokens.SCALE)
-        runs = self.go.click(self.run, [self.chosen, self.steps, *self.prompt.inputs], [self.lanes], concurrency_limit=1,
-                             concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
+                                     apply_default_css=False, js_on_load=theme.parts(*CODE) + _START + FOLLOW,
+                                     server_functions=[page_of], inks=tokens.INKS, colours=tokens.SCALE)
+        asked = [self.chosen, self.steps, *self.prompt.inputs]
+        runs = gr.on([self.go.click, self.pending.change], self.run, asked, [self.lanes], concurrency_limit=1,
+                     concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
         self.stop.click(lambda: pack({"kind": "stopped"}), None, [self.lanes], cancels=[runs], queue=False, **PRIVATE)
+        self.lanes.follow(self.follow, [self.pending], [*asked, self.pending, self.notice, self.lanes], concurrency_limit=None,
+                          **PRIVATE)
         gr.api(self.compare_papers, api_name="compare_papers", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
 
     def run(self, chosen: list[str], steps: float, *values: Any) -> Iterator[str]:
         """Messages to the lanes as the runs go."""
-        base, sentence = messages.attempt(lambda: self.prompt.read(values, steps=steps))
-        lanes, wrong = messages.attempt(lambda: self.lanes_of(chosen or [], base)) if base else (None, sentence)
+        yield from self._run(lambda: [self.prompt.read(values, slug, steps=steps) for slug in chosen or []])
+
+    def _run(self, read: Callable[[], list[Order]]) -> Iterator[str]:
+        lanes, wrong = messages.attempt(lambda: self.lanes_of(read()))
         if lanes is None:
             yield pack({"kind": "error", "sentence": wrong})
             return
         for message in race.run(self.studio, lanes):
             yield pack(message)
 
-    def lanes_of(self, chosen: list[str], base: Order) -> list[race.Lane]:
-        """A lane for every ticked paper.
+    def lanes_of(self, orders: list[Order]) -> list[race.Lane]:
+        """A lane for the order of every ticked paper.
 
         Raises:
             StudioError: none is ticked.
         """
-        if not chosen:
+        if not orders:
             raise messages.mistake("No paper is ticked. Tick one or more.")
         titles = {slug: paper.title for slug, paper in self.papers.items()}
-        return [race.Lane(slug, titles.get(slug, slug), replace(base, paper=slug)) for slug in chosen]
+        return [race.Lane(order.paper, titles.get(order.paper, order.paper), order) for order in orders]
+
+    def follow(self, count: int, event: gr.EventData) -> list[Any]:
+        """What a page opened by a link to this tab does: the form filled and the papers started; or a sentence."""
+        done, sentence = messages.attempt(lambda: self._followed(event.query, count))
+        untouched = [gr.skip()] * (len(self.prompt.inputs) + 4)
+        return done or [*untouched, pack({"kind": "error", "sentence": sentence}) if sentence else gr.skip()]
+
+    def _followed(self, query: str, count: int) -> list[Any]:
+        """The updates that a link asks for; empty where it asks for no comparison of papers.
+
+        Raises:
+            StudioError: the link cannot be read, or asks for what is not here.
+        """
+        if count or links.tab_of(query, [SLUG]) != SLUG:
+            return []
+        link = links.read(query, [SLUG], gallery.names(self.page.traces))
+        orders = link.compared
+        if not orders:
+            return []
+        for order in orders:
+            if order.paper not in self.papers:
+                self.studio.labels(order.paper)          # says what is missing
+        told = links.about_path(link, self.studio.speed_paths(orders))
+        return [[order.paper for order in orders], reach(orders[0].steps, MOST_STEPS), *self.prompt.fill(orders), count + 1,
+                gr.update(value=told, visible=bool(told)), gr.skip()]
 
     def compare_papers(self, papers: list[str], steps: int = STEPS, samples: int = 2, seed: int = 0, guidance_scale: float = 1.0,
                        source: str = "", controls: list[str] | None = None) -> Iterator[str]:
         """Runs one prompt through several papers in lockstep, for programs: yields messages as JSON text, at last a table."""
         values = {"steps": steps, "samples": samples, "seed": seed, "guidance_scale": guidance_scale, "source": source,
                   "controls": controls or []}
-        lanes, wrong = messages.attempt(lambda: self.lanes_of(papers, Order.from_dict(values)))
-        if lanes is None:
-            yield pack({"kind": "error", "sentence": wrong})
-            return
-        for message in race.run(self.studio, lanes):
-            yield pack(message)
+        yield from self._run(lambda: [replace(Order.from_dict(values), paper=slug) for slug in papers])
 
 
 def build(page: Page) -> Compare:

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from ui import cards, gallery, links, messages, theme
+from ui import cards, comparisons, gallery, links, messages, theme
 from ui.forms import Form
 from ui.order import MAX_TEXT, Order
 from ui.page import Page
@@ -143,6 +143,8 @@ class Generate:
     def follow(self, query: str, count: int) -> list[Any]:
         """What a page opened by a link does: a stored run played, or the form filled and the run started; or a sentence."""
         done, sentence = messages.attempt(lambda: self._followed(query or "", count))
+        elsewhere, _ = messages.attempt(lambda: links.tab_of(query or "", tuple(comparisons.KEYS)))
+        sentence = "" if elsewhere else sentence         # a tab that compares runs says itself what is wrong with its link
         untouched = [gr.skip()] * (len(self.form.inputs) + len(self.form.shown) + 1)
         return done or [*untouched, pack({"kind": "error", "sentence": sentence}) if sentence else gr.skip(), gr.skip(), gr.skip()]
 
@@ -163,7 +165,7 @@ class Generate:
         self.studio.refuse(link.order)
         if link.order.paper not in self.form.papers:
             self.studio.labels(link.order.paper)         # says what is missing
-        told = links.about_path(link.order, self.studio.speed_path(link.order.paper) if link.order.compute else "")
+        told = links.about_path(link, self.studio.speed_paths(link.orders))
         return [*self.choose(link.order, count), gr.skip(), gr.skip(), gr.update(value=told, visible=bool(told))]
 
     def save_page(self, key: str) -> str:

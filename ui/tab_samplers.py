@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui import grid, messages, theme
+from ui import gallery, grid, links, messages, theme
 from ui.grid_page import plot, table
-from ui.order import Order
+from ui.links import Link
+from ui.order import Order, brief
 from ui.page import Page
 from ui.player import pack
-from ui.prompt import Prompt
+from ui.prompt import FOLLOW, Prompt
 from ui.studio import Studio
 from ui.tab_generate import MODEL_QUEUE, PRIVATE
 
+SLUG = "samplers"
+CODE = ("player/link.js",)
+_START = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('[data-query]');
+  if (button) copyText(addressOf(button.dataset.query), button);
+});
+"""
 STEPS = "8, 16, 32, 64"
 
 
@@ -26,7 +35,8 @@ class Samplers:
     """The tab: the grid's form on the left, cells as they are done on the right."""
 
     def __init__(self, page: Page) -> None:
-        self.studio = page.studio
+        self.page, self.studio = page, page.studio
+        self.pending = gr.State(0)
         self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available and len(paper.samplers) > 1}
         first = next(iter(self.papers.values()))
         with gr.Row(elem_classes="tdl-columns", equal_height=False):
@@ -41,14 +51,18 @@ class Samplers:
                     self.go = gr.Button("Fill the grid", variant="primary", elem_id="grid-go", min_width=120, scale=3)
                     self.stop = gr.Button("Stop", elem_id="grid-stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
-                self.status = gr.HTML(table([]), elem_id="grid-table", apply_default_css=False)
+                self.notice = gr.HTML(visible=False, elem_id="grid-notice", elem_classes="tdl-notice", apply_default_css=False)
+                self.status = gr.HTML(table([]), elem_id="grid-table", apply_default_css=False,
+                                      js_on_load=theme.parts(*CODE) + _START + FOLLOW)
                 self.plot = gr.HTML(plot([]), elem_id="grid-plot", apply_default_css=False)
                 self.file = gr.DownloadButton("Save CSV", size="sm", visible=False, elem_id="grid-csv")
         self.paper.input(lambda slug: gr.update(**self._samplers(slug)), [self.paper], [self.samplers], queue=False, **PRIVATE)
         asked = [self.paper, self.samplers, self.steps, *self.prompt.inputs]
-        runs = self.go.click(self.run, asked, [self.status, self.plot, self.file], concurrency_limit=1, concurrency_id=MODEL_QUEUE,
-                             trigger_mode="once", **PRIVATE)
+        runs = gr.on([self.go.click, self.pending.change], self.run, asked, [self.status, self.plot, self.file],
+                     concurrency_limit=1, concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
         self.stop.click(None, cancels=[runs], queue=False, **PRIVATE)
+        self.status.follow(self.follow, [self.pending], [*asked, self.pending, self.notice, self.status], concurrency_limit=None,
+                           **PRIVATE)
         gr.api(self.compare_samplers, api_name="compare_samplers", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
 
     def _samplers(self, slug: str) -> dict[str, Any]:
@@ -68,13 +82,54 @@ class Samplers:
                 yield [gr.skip()] * 3                    # between two messages a run can be stopped
                 continue
             cells.append(cell)
-            yield [table(cells, waiting=asked[len(cells):]), plot(cells), gr.skip()]
+            query = links.write(Link(tab=SLUG, compared=tuple(map(self.studio.named, asked))))
+            yield [table(cells, waiting=asked[len(cells):], query=query), plot(cells), gr.skip()]
         yield [gr.skip(), gr.skip(), gr.update(value=self._file(paper, cells), visible=True)]
 
     def _asked(self, paper: str, samplers: list[str], steps: str, values: Any) -> list[Order]:
-        source = values[3] if self.papers[paper].source else ""
-        base = self.prompt.read([*values[:3], source, *values[4:]], paper=paper)
-        return grid.orders(base, samplers, grid.read_steps(steps))
+        base = self.prompt.read(values, paper)
+        return grid.orders(base if self.papers[paper].source else replace(base, source=""), samplers, grid.read_steps(steps))
+
+    def follow(self, count: int, event: gr.EventData) -> list[Any]:
+        """What a page opened by a link to this tab does: the form filled and the grid started; or a sentence."""
+        done, sentence = messages.attempt(lambda: self._followed(event.query, count))
+        untouched = [gr.skip()] * (len(self.prompt.inputs) + 5)
+        return done or [*untouched, table([], error=sentence) if sentence else gr.skip()]
+
+    def _followed(self, query: str, count: int) -> list[Any]:
+        """The updates that a link asks for; empty where it asks for no comparison of samplers.
+
+        Raises:
+            StudioError: the link cannot be read, or asks for what is not here.
+        """
+        if count or links.tab_of(query, [SLUG]) != SLUG:
+            return []
+        link = links.read(query, [SLUG], gallery.names(self.page.traces))
+        if not link.compared:
+            return []
+        samplers, steps = (list(dict.fromkeys(getattr(order, key) for order in link.compared)) for key in ("sampler", "steps"))
+        paper = self._comparable(link.compared[0].paper, samplers)
+        self.studio.refuse(link.compared[0])
+        told = links.about_path(link, self.studio.speed_paths(link.compared))
+        return [paper, gr.update(**{**self._samplers(paper), "value": samplers}), ", ".join(map(str, steps)),
+                *self.prompt.fill(link.compared), count + 1, gr.update(value=told, visible=bool(told)), gr.skip()]
+
+    def _comparable(self, paper: str, samplers: list[str]) -> str:
+        """The paper, if it has these samplers.
+
+        Raises:
+            StudioError: there is no such paper, or it lacks a sampler, or has one alone.
+        """
+        if paper not in self.papers:
+            self.studio.labels(paper)                    # says what is missing
+            raise messages.mistake(f"There is one sampler alone for '{paper}', so there is nothing to compare. Choose "
+                                   f"{', '.join(self.papers)}.")
+        known = [sampler.slug for sampler in self.papers[paper].samplers]
+        strange = next((slug for slug in samplers if slug not in known), None)
+        if strange is not None:
+            raise messages.mistake(f"{self.papers[paper].title} has no sampler {brief(strange)}; it has {', '.join(known)}. Name "
+                                   f"some of these in the link.")
+        return paper
 
     def _file(self, paper: str, cells: list[grid.Cell]) -> str:
         path = Path(tempfile.mkdtemp(prefix="text-diffusion-")) / f"samplers-{paper}.csv"

@@ -9,7 +9,7 @@ import gradio as gr
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 STYLES, PLAYER, BOARD = ASSETS / "style", ASSETS / "player", ASSETS / "board"
-READER = tuple(PLAYER / name for name in ("tools.js", "picture.js", "trace.js", "curves.js"))     # what other components share
+READER = tuple(PLAYER / name for name in ("tools.js", "picture.js", "page.js", "trace.js", "curves.js"))   # what others share
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 

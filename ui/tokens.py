@@ -116,10 +116,28 @@ def page(message: Mapping[str, Any], still: str, style: str, script: str) -> str
     """
     data = {"message": dict(message), "scale": SCALE, "inks": INKS}
     packed = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")         # so that no text can end the script
-    start = ("const data = JSON.parse(document.getElementById('run').textContent);"
-             "const box = document.getElementById('player'); box.textContent = '';"
-             "new TracePlayer(box, {scale: data.scale, inks: data.inks}).show(data.message);")
+    return _document("tdl", still, packed, style,
+                     f"{script}\n{_START}new TracePlayer(box, {{scale: data.scale, inks: data.inks}}).show(data.message);")
+
+
+def page_without_content(kind: str, style: str, script: str, start: str) -> str:
+    """A page as `page` makes it, for content that is in the browser already: it goes in, as JSON, in the place of `{shown}`.
+
+    Args:
+        kind: classes of the element that the content is drawn into.
+        style, script: the component's own files.
+        start: code that draws the content `data` into the element `box`.
+    """
+    still = "<noscript>This page is drawn by its script, which the browser does not run.</noscript>"
+    return _document(kind, still, "{shown}", style, f"{script}\n{_START}{start}")
+
+
+_START = ("const data = JSON.parse(document.getElementById('run').textContent), box = document.getElementById('shown');"
+          "box.textContent = '';")
+
+
+def _document(kind: str, still: str, data: str, style: str, code: str) -> str:
     return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A run of Text Diffusion Lab</title>'
             f'<meta name="viewport" content="width=device-width"><style>{style}</style></head>'
-            f'<body class="tdl-page"><div id="player" class="tdl">{still}</div>'
-            f'<script type="application/json" id="run">{packed}</script><script>{script}\n{start}</script></body></html>')
+            f'<body class="tdl-page"><div id="shown" class="{kind}">{still}</div>'
+            f'<script type="application/json" id="run">{data}</script><script>{code}</script></body></html>')

@@ -17,7 +17,7 @@ class Board {
     this.about = make("span", "tdl-status tdl-board-about", "", bar);
     const tools = make("span", "tdl-tools", "", bar);
     this.tools = Object.fromEntries([["open", "Open trace", "Play a trace file; it can also be dropped here"],
-      ["save", "Save trace", "Every step of this run as JSON"], ["gif", "GIF", "This sample as an animated picture"],
+      ["save", "Save trace", "Every step of this run as JSON"], ["page", "Save page", "What is shown here as one HTML file that plays it"], ["gif", "GIF", "This sample as an animated picture"],
       ["svg", "SVG", "The board as SVG"], ["png", "PNG", "The board as PNG"]].map(([name, label, title]) => [name, this.button(tools, "tdl-tool", label, title)]));
     this.alert = make("div", "tdl-alert", "", this.root);
     this.alert.setAttribute("role", "alert");
@@ -72,8 +72,9 @@ class Board {
     this.samples.addEventListener("change", () => { this.sample = Number(this.samples.value); this.chosen = null; this.arrange(); });
     this.zoomer.addEventListener("input", () => { this.zoom = Number(this.zoomer.value) / 100; this.layout(); });
     this.beside.addEventListener("change", () => this.put(this.beside.value));
-    const acts = {open: () => this.pick(false), save: () => this.saveTrace(), gif: () => this.saveGif(), svg: () => this.savePicture("svg"), png: () => this.savePicture("png")};
+    const acts = {open: () => this.pick(false), save: () => this.saveTrace(), page: () => saveBoard(this), gif: () => this.saveGif(), svg: () => this.savePicture("svg"), png: () => this.savePicture("png")};
     for (const [name, act] of Object.entries(acts)) this.tools[name].addEventListener("click", act);
+    this.tools.page.hidden = this.tools.gif.hidden = !this.server;         // a saved page has no server to ask
     this.file.addEventListener("change", () => { this.read(this.file.files[0]); this.file.value = ""; });
     this.root.addEventListener("dragover", event => { event.preventDefault(); this.root.classList.add("tdl-over"); });
     this.root.addEventListener("dragleave", () => this.root.classList.remove("tdl-over"));

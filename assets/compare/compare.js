@@ -13,13 +13,17 @@ function common(one, other) {                      // the places of `one` whose 
 }
 
 class Lanes {
-  constructor(root, {scale, inks}) {
-    Object.assign(this, {root, scale, inks, told: [], runs: new Map(), table: [], share: 1, reference: "", playing: null, turn: 0});
+  constructor(root, {scale, inks, server = null}) {
+    Object.assign(this, {root, scale, inks, server, told: [], runs: new Map(), table: [], share: 1, reference: "", playing: null, turn: 0});
     root.lanes = this;
     const bar = make("div", "tdl-bar", "", root);
     this.badge = make("span", "tdl-badge", "", bar);
     this.status = make("span", "tdl-status", "", bar);
     this.status.setAttribute("role", "status");
+    const tools = make("span", "tdl-tools", "", bar);
+    this.link = this.tool(tools, "Copy link", "A link that compares these runs again, word for word",
+      () => copyText(addressOf(this.query), this.link));
+    this.page = this.tool(tools, "Save page", "These lanes as one HTML file that plays them", () => this.savePage());
     this.alert = make("div", "tdl-alert", "", root);
     this.alert.setAttribute("role", "alert");
     this.deck = make("div", "tdl-deck", "", root);
@@ -37,6 +41,13 @@ class Lanes {
     this.grid = make("div", "tdl-lanes", "", root);
     this.figures = make("div", "tdl-table-box", "", root);
     this.empty();
+  }
+
+  tool(parent, label, title, act) {
+    const button = make("button", "tdl-tool", label, parent);
+    Object.assign(button, {type: "button", title});
+    button.addEventListener("click", act);
+    return button;
   }
 
   menu(label, entries, act) {
@@ -60,6 +71,7 @@ class Lanes {
 
   empty() {
     this.badge.hidden = true;
+    this.link.hidden = this.page.hidden = true;
     this.alert.hidden = true;
     this.deck.hidden = true;
     this.grid.textContent = "";
@@ -68,8 +80,15 @@ class Lanes {
       "them settle side by side.", this.grid);
   }
 
-  begin({told, note}) {
+  offer(query) {                                   // the link that compares the same runs again
+    this.query = query;
+    this.link.hidden = !query;
+  }
+
+  begin({told, note, query}) {
     this.pause();
+    this.offer(query);
+    this.page.hidden = true;
     this.badge.hidden = false;
     this.badge.textContent = "Running";
     this.badge.dataset.state = "Running";
@@ -104,12 +123,16 @@ class Lanes {
     }
   }
 
-  async done({lanes, told, table}, turn) {
+  async done({lanes, told, table, query}, turn) {
     const names = Object.keys(lanes), runs = await Promise.all(names.map(name => readTrace(lanes[name].trace)));
     if (turn !== this.turn) return;
+    this.kept = {kind: "done", lanes: Object.fromEntries(names.map(name => [name, {trace: lanes[name].trace}])), told, table};
+    this.page.hidden = !this.server || !names.length;                      // a saved page has no server to ask
+    this.badge.hidden = false;
     this.badge.textContent = "Done";
     this.badge.dataset.state = "Done";
     this.status.textContent = "";
+    this.offer(query);
     this.lanes(told);
     this.runs = new Map(names.map((name, place) => [name, runs[place]]));
     this.marks.textContent = "";
@@ -120,6 +143,8 @@ class Lanes {
     this.measured(table);
     this.seek(1);
   }
+
+  async savePage() { savePage("lanes", await this.server.page_of(""), this.kept); }
 
   // ---- the common clock
 

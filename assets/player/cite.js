@@ -13,8 +13,7 @@ function offerCitation(player) {
     text.tabIndex = 0;
     text.setAttribute("aria-label", "Citation");
     const show = kind => {
-      const {origin, pathname} = location;
-      text.textContent = player.message.cite[kind].replaceAll("{link}", `${origin}${pathname}${player.message.query}`);
+      text.textContent = player.message.cite[kind].replaceAll("{link}", addressOf(player.message.query));
       for (const [name, choice] of Object.entries(choices)) choice.setAttribute("aria-pressed", String(name === kind));
     };
     const choices = Object.fromEntries([["text", "Text"], ["bibtex", "BibTeX"], ["json", "JSON"]].map(([kind, title]) => {
@@ -25,7 +24,7 @@ function offerCitation(player) {
     }));
     const copy = make("button", "tdl-tool tdl-cite-copy", "Copy", bar);
     copy.type = "button";
-    copy.addEventListener("click", () => player.copy(text.textContent, copy));
+    copy.addEventListener("click", () => copyText(text.textContent, copy));
     button.addEventListener("click", () => {
       box.hidden = !box.hidden;
       button.setAttribute("aria-expanded", String(!box.hidden));

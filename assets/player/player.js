@@ -247,7 +247,7 @@ class TracePlayer {
       const copy = make("button", "tdl-copy", "copy", head);
       copy.type = "button";
       copy.title = "Copy the text";
-      copy.addEventListener("click", () => this.copy(result.text, copy));
+      copy.addEventListener("click", () => copyText(result.text, copy));
       this.addVerdicts(box, result);
     }
     const names = info.pinned?.[text] ?? [];
@@ -435,21 +435,7 @@ class TracePlayer {
     else this.complain("This run is no longer kept. Run it again: the same order gives the same text.");
   }
 
-  copyLink() { this.copy(`${location.origin}${location.pathname}${this.message.query}`, this.tools.link); }
-
-  async copy(text, button) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {                                      // pages without https have no clipboard; a selection still copies
-      const area = make("textarea", "", text, document.body);
-      area.select();
-      document.execCommand("copy");
-      area.remove();
-    }
-    const label = button.textContent;
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = label; }, 1200);
-  }
+  copyLink() { copyText(addressOf(this.message.query), this.tools.link); }
 
   download(name, text) { saveFile(name, new Blob([text])); }
 }

@@ -1,6 +1,7 @@
 """The Trajectory tab in a real browser: life-lines with known answers, two runs in lockstep, scrubbing without the server."""
 
 import json
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -149,6 +150,26 @@ def test_trace_files_are_played_and_others_refused_and_pictures_can_be_kept(boar
             assert kept.read(len(start)) == start
     file.set_input_files(tmp_path / "other.json")
     expect(board.locator(".tdl-board .tdl-alert")).to_contain_text("not a trace of this lab")
+
+
+def test_a_saved_page_plays_both_boards_without_a_server(board, browser_context, page_log):
+    trace = json.loads(board.evaluate(f"JSON.stringify({BOARD}.first.message.trace)"))
+    board.evaluate(f"trace => {BOARD}.open({{kind: 'trace', id: '', note: '</script><b>', trace}}, true)", trace)
+    board.wait_for_function(f"{BOARD}.others")
+    board.locator(".tdl-bench select").first.select_option(index=1)
+    board.locator(".tdl-board .tdl-mode", has_text="Entropy").click()
+    with board.expect_download() as download:
+        board.locator(".tdl-board .tdl-tool", has_text="Save page").click()
+    saved, before = browser_context.new_page(), len(page_log.requests)
+    saved.set_content(Path(download.value.path()).read_text(encoding="utf-8"))
+    saved.wait_for_function(f"{BOARD}?.others")
+    expect(saved.locator(".tdl-pane-title").nth(1)).to_contain_text("</script><b>")
+    assert saved.evaluate(f"[{BOARD}.sample, {BOARD}.mode, {BOARD}.lives.run.seeds]") == [1, "entropy", [3, 4]]
+    saved.locator(".tdl-slider").fill("0")
+    saved.get_by_role("button", name="Play").click()
+    saved.wait_for_function(f"{BOARD}.frame === 23 && {BOARD}.two.frame === 23")
+    expect(saved.locator(".tdl-tool", has_text="Save page")).to_be_hidden()
+    assert len(page_log.requests) == before
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -50,10 +50,10 @@ def test_the_lab_knows_its_own_address():
 
 
 def test_a_link_of_another_speed_path_says_so_and_offers_the_reference():
-    told = links.about_path(ORDER, "onednn")
+    told = links.about_path(Link(ORDER), {"sedd": "onednn"})
     assert "bf16" in told and "onednn" in told
     offered = html.unescape(told.split('href="')[1].split('"')[0])
     order = links.read(offered, TABS, TRACES).order
     assert (order.compute, order.controls, order.seed) == ("fp32", ORDER.controls, ORDER.seed)
-    assert links.about_path(ORDER, "bf16") == links.about_path(Order(), "onednn") == ""
-    assert "href" not in links.about_path(Order(compute="fp32"), "onednn")
+    assert links.about_path(Link(ORDER), {"sedd": "bf16"}) == links.about_path(Link(Order()), {}) == ""
+    assert "href" not in links.about_path(Link(Order(compute="fp32")), {"diffusion-lm": "onednn"})

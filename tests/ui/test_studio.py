@@ -311,7 +311,7 @@ def test_the_oracle_runs_without_a_checkpoint_on_text_of_its_corpus(tmp_path):
 
 def test_an_order_that_names_the_path_in_use_needs_no_second_copy_of_the_model(checkpoints):
     studio = Studio(device="cpu", checkpoints=checkpoints)                # takes the fastest path by itself
-    used = studio.speed_path("sedd")
+    used = studio.speed_paths([Order(paper="sedd", compute="fp32")])["sedd"]
     assert studio.is_loaded("sedd", used) and studio.model("sedd", used) is studio.model("sedd")
     other = next(path for path in ("fp32", "onednn") if path != used)
     assert not studio.is_loaded("sedd", other) and studio.model("sedd", other) is not studio.model("sedd")

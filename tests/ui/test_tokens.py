@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from diffusion.core.trace import Frame
-from ui import tokens
+from ui import board, tab_compare, tokens
 from ui.order import Order
 
 WORDS = ["[PAD]", "[END]", "[UNK]", "tea", "<img src=x onerror=alert(1)>", "soup", "&"]
@@ -89,6 +89,13 @@ def test_a_saved_page_holds_the_run_and_no_text_can_end_its_script():
     assert json.loads(packed)["message"]["note"] == "</script><script>alert(1)</script>"
     assert page.count("<script") == 2
     assert not re.search(r"(src|href)=", page)
+
+
+@pytest.mark.parametrize("saved", [board.page(), tab_compare.page_of("")])
+def test_a_page_without_content_has_one_place_for_it_and_asks_for_nothing(saved):
+    assert saved.count('id="run">{shown}</script>') == 1 and saved.index("{shown}") == saved.index('id="run">') + len('id="run">')
+    assert saved.count("<script") == 2
+    assert not re.search(r"(src|href)=|https?://(?!www\.w3\.org/2000/svg)", saved)
 
 
 def test_the_probability_of_a_word_in_a_real_run_is_the_largest_of_its_candidates(studio):
