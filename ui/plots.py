@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
 
 from ui import theme
 
 PLOTS = theme.ASSETS / "plots"
+IDLE = 1500                      # milliseconds after the page is there until it may fetch what it does not need yet
 _MOST_IDS = 100_000              # of a selection that is believed
 _START = """
 const box = element.querySelector('.tdl-figure');
@@ -43,6 +45,20 @@ def plot(elem_id: str, height: int = 420, value: str = "", script: str = "") -> 
     gr.set_static_paths([source])
     return gr.HTML(value=value, html_template='<div class="tdl-figure" hidden></div>', apply_default_css=False, elem_id=elem_id,
                    js_on_load=theme.script(PLOTS) + _START + script + "\nrefresh();", source=source.as_posix(), pixels=height)
+
+
+def preload() -> None:
+    """Has the page fetch and read plotly.js once it is idle, so that the first figure need not wait for it.
+
+    Not where the visitor's browser asks to save data.
+    """
+    source = plotly_script()
+    gr.set_static_paths([source])
+    when = "window.requestIdleCallback ?? (work => setTimeout(work, 1))"
+    code = (f"() => {{ {theme.script(PLOTS / 'load.js')}\n"
+            f"const begin = () => loadPlotly({json.dumps(source.as_posix())}).catch(() => {{}});"
+            f"if (!navigator.connection?.saveData) setTimeout(() => ({when})(begin), {IDLE}); }}")
+    Context.root_block.load(None, js=code, api_visibility="private")
 
 
 def plotly_script() -> Path:
