@@ -131,6 +131,8 @@ class Embedding:
         if view in (*OF_RUN, "sentences"):
             return gr.skip()
         places = [place for place in plots.selected(event) or () if isinstance(place, int)]
+        if not places:                                   # the lasso is gone
+            return INVITATION
         trace, _ = attempt(lambda: self.page.trace(key))
         found, wrong = attempt(lambda: self.atlas.caught(paper, places, trace))
         return _caught(found) if found is not None else _sentence(wrong)

@@ -105,9 +105,9 @@ class FigureView {
     });
     if (!found.size) return [];
     const points = [...found.values()], [{trace: {type}}] = points, column = key => points.map(({trace, place}) => trace[key][place]);
-    return [{type, meta: "marked", mode: "markers+text", name: "chosen", text: column("text"), customdata: [...found.keys()],
-             textposition: "bottom center", hovertemplate: "%{text}<extra></extra>", x: column("x"), y: column("y"),
-             ...(type === "scatter3d" ? {z: column("z")} : {}),
+    return [{type, meta: "marked", mode: "markers", name: "chosen", text: column("text"), customdata: [...found.keys()],
+             hovertemplate: "%{text}<extra></extra>", x: column("x"), y: column("y"),
+             ...(type === "scatter3d" ? {z: column("z")} : {unselected: {marker: {opacity: 1}}}),
              marker: {size: type === "scatter3d" ? 8 : 13, symbol: "diamond", color: "var(--tdl-accent)"}}];
   }
 
