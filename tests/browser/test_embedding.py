@@ -110,6 +110,23 @@ def test_a_map_that_is_not_stored_is_computed_while_the_page_waits(new_page):
     expect(page.locator("#space-note")).to_be_empty()
 
 
+def test_the_map_is_seen_while_the_drawing_code_is_on_its_way(new_page):
+    page = new_page()
+    held = []
+    page.route("**/plotly.min.js", held.append)
+    state(page, "Stored run")
+    page.get_by_role("tab", name="Embedding space").click()
+    expect(page.locator("#space-map .tdl-sketch")).to_be_visible()
+    assert page.evaluate("""() => { const canvas = document.querySelector('.tdl-sketch');
+        return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0); }""")
+    page.unroute("**/plotly.min.js")
+    page.wait_for_timeout(100)
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator(POINTS).first).to_be_visible()
+    expect(page.locator("#space-map .tdl-sketch")).to_have_count(0)
+
+
 def test_words_of_the_run_and_of_the_map_mark_each_other(new_page):
     page = new_page("?paper=diffusion-lm&steps=6&samples=1&seed=3")
     state(page, "Done")
