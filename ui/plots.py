@@ -18,7 +18,7 @@ from gradio.context import Context
 from ui import theme
 
 PLOTS = theme.ASSETS / "plots"
-IDLE = 1500                      # milliseconds after the page is there until it may fetch what it does not need yet
+FETCH_AHEAD = 1500               # milliseconds after the page is there until it fetches what it does not need yet
 _MOST_IDS = 100_000              # of a selection that is believed
 _START = """
 const box = element.querySelector('.tdl-figure');
@@ -48,16 +48,14 @@ def plot(elem_id: str, height: int = 420, value: str = "", script: str = "") -> 
 
 
 def preload() -> None:
-    """Has the page fetch and read plotly.js once it is idle, so that the first figure need not wait for it.
+    """Has the page fetch plotly.js soon after it is there, so that the first figure need not wait for the network.
 
     Not where the visitor's browser asks to save data.
     """
     source = plotly_script()
     gr.set_static_paths([source])
-    when = "window.requestIdleCallback ?? (work => setTimeout(work, 1))"
     code = (f"() => {{ {theme.script(PLOTS / 'load.js')}\n"
-            f"const begin = () => loadPlotly({json.dumps(source.as_posix())}).catch(() => {{}});"
-            f"if (!navigator.connection?.saveData) setTimeout(() => ({when})(begin), {IDLE}); }}")
+            f"setTimeout(() => fetchAhead({json.dumps(source.as_posix())}), {FETCH_AHEAD}); }}")
     Context.root_block.load(None, js=code, api_visibility="private")
 
 

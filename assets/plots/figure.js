@@ -83,8 +83,10 @@ class FigureView {
   }
 
   async load() {                                         // meanwhile a flat figure is seen as a sketch
-    const rough = sketch(this.figure(this.message), this.canvas, pageColours(this.box));
-    try { this.plotly = await loadPlotly(this.settings.source); } finally { this.sketched = rough; }
+    this.sketched?.remove();
+    this.sketched = sketch(this.figure(this.message), this.canvas, pageColours(this.box));
+    await new Promise(painted => requestAnimationFrame(() => setTimeout(painted)));    // before the code holds up the page
+    this.plotly = await loadPlotly(this.settings.source);
   }
 
   mark(ids) {                                            // marks points by their customdata, whatever figure is shown
