@@ -44,6 +44,11 @@ SCRUB = """async () => { const player = document.querySelector('#player .tdl').t
   for (let frame = 0; frame < count; frame++) { player.seek(frame); await new Promise(requestAnimationFrame); }
   return [count, 1000 * count / (performance.now() - began)]; }"""
 
+WATCH_MAP = """() => { window.drawn = 0;
+  document.addEventListener('pointerdown', () => { window.pressed = performance.now(); }, {capture: true, once: true});
+  document.querySelector('#space-map .tdl-figure').addEventListener('figure-drawn', () => { window.drawn = performance.now(); },
+                                                                     {once: true}); }"""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -144,18 +149,30 @@ def samplers(browser: Browser, url: str) -> list[Figure]:
 
 
 def embedding(browser: Browser, url: str) -> list[Figure]:
-    """The map of the word embeddings, when its tab is opened."""
-    page, _ = opened(browser, url, "#player .tdl-chip")
-    tab = page.get_by_role("tab", name="Embedding space")
-    if not tab.count():
+    """The map of the word embeddings when its tab is opened, and each switch to another stored map."""
+    found = []
+    for when, pause in (("as soon as the page is there", 0), ("of a page that has been read", 4000)):
+        page, _ = opened(browser, url, "#player .tdl-chip")
+        page.wait_for_timeout(pause)
+        began = time.perf_counter()
+        page.get_by_role("tab", name="Embedding space").click()
+        page.wait_for_selector("#space-map .tdl-sketch, #space-map .main-svg")
+        found.append(Figure(f"embedding map first shown, {when}", time.perf_counter() - began, "s", most=1))
+        page.wait_for_selector("#space-map .main-svg")
+        found.append(Figure(f"embedding map answers, {when}", time.perf_counter() - began, "s"))
+        if pause:
+            found += [switched(page, view) for view in ("UMAP, 2-D", "t-SNE, 2-D", "PCA, 2-D")]
         page.context.close()
-        return [missing("embedding map first shown", "there is no tab 'Embedding space'")]
-    began = time.perf_counter()
-    tab.click()
-    page.wait_for_selector("#space-map .main-svg")
-    seconds = time.perf_counter() - began
-    page.context.close()
-    return [Figure("embedding map first shown", seconds, "s", most=1)]
+    return found
+
+
+def switched(page: Page, view: str) -> Figure:
+    """From the press on an entry of the menu of views to its drawn map."""
+    page.locator("#space-view input").click()
+    page.evaluate(WATCH_MAP)
+    page.get_by_role("option", name=view, exact=True).click()
+    page.wait_for_function("window.drawn")
+    return Figure(f"switch to {view}", page.evaluate("(window.drawn - window.pressed) / 1000"), "s", most=0.5)
 
 
 PARTS: dict[str, Callable[[Browser, str], list[Figure]]] = {

@@ -1,46 +1,58 @@
-"""Computes maps of the words of shipped papers by UMAP and t-SNE, which take too long for a page: stored small, with the hash."""
+"""Computes maps of the words of shipped papers, by PCA, UMAP and t-SNE, in two and three dimensions; and counts the words in the
+training texts. UMAP and t-SNE take too long for a page; PCA is kept too, so that a map is seen before the model is loaded."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 import diffusion
+from diffusion import maps
+from diffusion.core.model import DiffusionModel
+from diffusion.core.vocab import Vocabulary
+from training import source
+from training.data import read_part
 from training.progress import say
-
-OUTPUT = Path(__file__).resolve().parent.parent / "assets" / "maps"
-SEED = 42
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `maps` to the training commands."""
     parser = subparsers.add_parser("maps", help="compute the maps of words that the app shows", description=__doc__)
     parser.add_argument("--paper", required=True, metavar="SLUG,...", help="papers with an embedding of words")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="default: assets/maps")
+    parser.add_argument("--data", metavar="FOLDER", help="count words in these training texts; without it, counts that are "
+                                                         "kept for the same words stay")
+    parser.add_argument("--output", type=Path, default=maps.BUNDLED, metavar="FOLDER", help="default: assets/maps")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes a file for each paper."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "numba"))
-    from sklearn.manifold import TSNE
-    from umap import UMAP
-
-    args.output.mkdir(parents=True, exist_ok=True)
+    texts = [row.text for row in read_part(source.locate(args.data).train)] if args.data else []
     for slug in args.paper.split(","):
         model = diffusion.load(slug)
-        with torch.no_grad():
-            table = (model.table() if hasattr(model, "table") else model.embedding.weight[: len(model.vocab)]).float().numpy()
-        maps = {"umap": UMAP(random_state=SEED, n_neighbors=12, min_dist=0.15).fit_transform(table),
-                "tsne": TSNE(random_state=SEED, init="pca", perplexity=20).fit_transform(table)}
-        value = {"checkpoint": model.hash, "seed": SEED,
-                 "maps": {name: [[round(float(x), 2), round(float(y), 2)] for x, y in points] for name, points in maps.items()}}
+        counted = count(texts, model.vocab) if texts else maps.counts(model.vocab.fingerprint, args.output)
         path = args.output / f"{slug}.json"
-        path.write_text(json.dumps(value, separators=(",", ":")) + "\n", encoding="utf-8")
+        made(model, counted).save(path)
         say(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     return 0
+
+
+def count(texts: Iterable[str], vocab: Vocabulary) -> tuple[int, ...]:
+    """How often each word of a vocabulary stands in texts; what is not in it counts as UNK."""
+    found = Counter(index for text in texts for index in vocab.encode(text))
+    return tuple(found[index] for index in range(len(vocab)))
+
+
+def made(model: DiffusionModel, counts: tuple[int, ...] = ()) -> maps.WordMaps:
+    """All maps of a model's words.
+
+    Raises:
+        StudioError: it keeps no vector for a single word.
+    """
+    vectors, diffuses = maps.vectors_of(model)
+    linear = maps.pca(vectors, 3)
+    points = {"pca3": linear.points, **{f"{method}{size}": maps.fit(vectors, f"{method}{size}")
+                                       for method in maps.METHODS for size in (2, 3)}}
+    return maps.WordMaps(model.hash, model.vocab.fingerprint, diffuses, points, linear.told, counts)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
 
 from ui import theme
 
 PLOTS = theme.ASSETS / "plots"
+FETCH_AHEAD = 1500               # milliseconds after the page is there until it fetches what it does not need yet
 _MOST_IDS = 100_000              # of a selection that is believed
 _START = """
 const box = element.querySelector('.tdl-figure');
@@ -43,6 +45,18 @@ def plot(elem_id: str, height: int = 420, value: str = "", script: str = "") -> 
     gr.set_static_paths([source])
     return gr.HTML(value=value, html_template='<div class="tdl-figure" hidden></div>', apply_default_css=False, elem_id=elem_id,
                    js_on_load=theme.script(PLOTS) + _START + script + "\nrefresh();", source=source.as_posix(), pixels=height)
+
+
+def preload() -> None:
+    """Has the page fetch plotly.js soon after it is there, so that the first figure need not wait for the network.
+
+    Not where the visitor's browser asks to save data.
+    """
+    source = plotly_script()
+    gr.set_static_paths([source])
+    code = (f"() => {{ {theme.script(PLOTS / 'load.js')}\n"
+            f"setTimeout(() => fetchAhead({json.dumps(source.as_posix())}), {FETCH_AHEAD}); }}")
+    Context.root_block.load(None, js=code, api_visibility="private")
 
 
 def plotly_script() -> Path:

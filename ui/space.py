@@ -1,25 +1,25 @@
-"""The space that a model's words live in: projections, neighbours, and the path of a position from noise to its word.
+"""The space that a model's words live in: neighbours, colours, and the path of a position from noise to its word.
 
 Pure functions on arrays; V words, D width, N steps, L positions.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-MAPS = Path(__file__).resolve().parent.parent / "assets" / "maps"
+from diffusion.maps import Array, Projection
+
 MOST_GROUPS = 10                 # that get a colour of their own; smaller ones are "other"
 SPECIALS = 3                     # PAD, END and UNK come first in every vocabulary
-Array = np.ndarray[Any, np.dtype[Any]]
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7a7a2e", "#a63603", "#4d9221", "#b2abd2",
            "#525252")
+RISING = [[0, "#4a6fb0"], [0.5, "#b0609a"], [1, "#f08c3a"]]     # few to many: read on a light page and on a dark one
 
 
 @dataclass(frozen=True)
@@ -36,42 +36,6 @@ class WordSpace:
     vectors: Array
     about: str
     diffuses: bool
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Points (V, K) of the words; `centre` (D,) and `axes` (D, K) of a linear one, which also places vectors that are no word's.
-
-    Attributes:
-        told: share of the variance that each axis tells; empty for maps that are not linear.
-    """
-
-    points: Array
-    centre: Array | None = None
-    axes: Array | None = None
-    told: tuple[float, ...] = ()
-
-    def place(self, vectors: Array, nearest: Array) -> Array:
-        """Where vectors (N, D) lie: by the axes, or where a map has none at their nearest words, given as (N,) places."""
-        return self.points[nearest] if self.axes is None else (vectors - self.centre) @ self.axes
-
-
-def pca(vectors: Array, count: int) -> Projection:
-    """The axes of largest variance, each with the sign that makes its largest entry positive."""
-    centre = vectors.mean(0)
-    _, sizes, rows = np.linalg.svd(vectors - centre, full_matrices=False)
-    axes = rows[:count].T
-    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
-    return Projection((vectors - centre) @ axes, centre, axes, tuple(float(size) for size in (sizes**2 / (sizes**2).sum())[:count]))
-
-
-def stored(slug: str, digest: str, folder: Path = MAPS) -> dict[str, Projection]:
-    """The maps that were computed for this very checkpoint, by name; none where the file is of another one."""
-    path = folder / f"{slug}.json"
-    value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if value.get("checkpoint") != digest:
-        return {}
-    return {name: Projection(np.asarray(points, "f4")) for name, points in value["maps"].items()}
 
 
 def distances(vectors: Array, table: Array) -> Array:
@@ -130,36 +94,69 @@ def by_tag(log_lexicon: Array, tags: Sequence[str]) -> list[str]:
 # ---- figures, as plotly.js takes them
 
 
-def figure(space: WordSpace, projection: Projection, groups: Sequence[str], chosen: Sequence[int] = (),
-           run: Sequence[int] = ()) -> dict[str, Any]:
-    """The map: a point a word, a colour a group; chosen words (a search, a lasso) are large, words of the run have a ring."""
-    large = Counter(name for name in groups if name).most_common(MOST_GROUPS)           # colours that can be told apart
-    names = sorted(name for name, _ in large)
-    groups = [name if name in names else "" for name in groups]
+def figure(words: Sequence[str], projection: Projection, groups: Sequence[str] = (), counts: Sequence[int] = (),
+           chosen: Sequence[int] = (), run: Sequence[int] = ()) -> dict[str, Any]:
+    """The map: a point a word; words that were searched are large, words of the run have a ring.
+
+    Args:
+        groups: of the words, a colour each.
+        counts: of the words, coloured by their logarithm; instead of groups.
+    """
     solid = projection.points.shape[1] == 3
-    data = [_points(space, projection, [index for index, group in enumerate(groups) if group == name and index != SPECIALS - 1],
-                    name or "other", PALETTE[names.index(name) % len(PALETTE)] if name else "var(--tdl-soft)", solid)
-            for name in (*names, "")]
+    data = _graded(words, projection, counts) if any(counts) else _grouped(words, projection, groups or [""] * len(words))
     ring = {"size": 11, "color": "rgba(0,0,0,0)", "line": {"width": 2, "color": "var(--tdl-pin)"}}
     diamond = {"size": 13, "color": "var(--tdl-no)", "symbol": "diamond"}
     for name, places, marker in (("in the run", run, ring), ("found", chosen, diamond)):
         if places:
-            data.append({**_points(space, projection, list(places), name, "", solid), "marker": marker, "mode": "markers+text",
+            data.append({**_points(words, projection, list(places), name, ""), "marker": marker, "mode": "markers+text",
                          "textposition": "top center"})
     axis = [f"axis {place + 1}" + (f" ({100 * share:.0f} % of variance)" if projection.told else "")
             for place, share in enumerate(projection.told or (0.0,) * projection.points.shape[1])]
-    titles = {key: {"title": {"text": title}} for key, title in zip(("xaxis", "yaxis", "zaxis"), axis, strict=False)}
-    scene = {**titles, "aspectmode": "cube",
+    if not solid:
+        return {"data": data, "layout": {"margin": {"l": 56, "r": 12, "t": 12, "b": 44}, **{
+            f"{key}axis": {"title": {"text": title}, "automargin": False, "range": _span(projection.points[:, place])}
+            for place, (key, title) in enumerate(zip("xy", axis, strict=True))}}}
+    scene = {**{f"{key}axis": {"title": {"text": title}} for key, title in zip("xyz", axis, strict=True)}, "aspectmode": "cube",
              "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.12}}}
-    return {"data": data, "layout": {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}} if solid else titles}
+    return {"data": data, "layout": {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}}}
 
 
-def _points(space: WordSpace, projection: Projection, places: list[int], name: str, colour: str, solid: bool) -> dict[str, Any]:
+def _span(values: Array) -> list[float]:
+    low, high = float(values.min()), float(values.max())
+    room = 0.06 * (high - low)
+    return [round(low - room, 3), round(high + room, 3)]
+
+
+def _grouped(words: Sequence[str], projection: Projection, groups: Sequence[str]) -> list[dict[str, Any]]:
+    large = Counter(name for name in groups if name).most_common(MOST_GROUPS)           # colours that can be told apart
+    names = sorted(name for name, _ in large)
+    groups = [name if name in names else "" for name in groups]
+    return [_points(words, projection, [index for index, group in enumerate(groups) if group == name and index != SPECIALS - 1],
+                    name or "other", PALETTE[names.index(name) % len(PALETTE)] if name else "var(--tdl-soft)")
+            for name in (*names, "")]
+
+
+def _graded(words: Sequence[str], projection: Projection, counts: Sequence[int]) -> list[dict[str, Any]]:
+    places = [index for index in range(len(words)) if index != SPECIALS - 1]
+    seen, never = [index for index in places if counts[index]], [index for index in places if not counts[index]]
+    top = math.log10(max(counts))
+    ticks = list(range(math.floor(top) + 1))
+    bar = {"title": {"text": "times in the<br>training texts", "font": {"size": 11, "color": "var(--tdl-soft)"}}, "thickness": 12,
+           "len": 0.7, "y": 0, "yanchor": "bottom", "outlinewidth": 0, "tickvals": ticks,
+           "ticktext": [f"{10**tick:,}" for tick in ticks], "tickfont": {"size": 11, "color": "var(--tdl-soft)"}}
+    drawn = _points(words, projection, seen, "in the training texts", "")
+    drawn["marker"] |= {"color": [round(math.log10(counts[index]), 3) for index in seen], "cmin": 0, "cmax": round(top, 3),
+                        "colorscale": RISING, "colorbar": bar, "opacity": 0.85}
+    drawn |= {"hovertext": [f"{words[index]}: {counts[index]:,} times" for index in seen], "showlegend": False,
+              "hovertemplate": "%{hovertext}<extra></extra>"}
+    return [drawn, _points(words, projection, never, "never", "var(--tdl-line)")] if never else [drawn]
+
+
+def _points(words: Sequence[str], projection: Projection, places: list[int], name: str, colour: str) -> dict[str, Any]:
     points = projection.points[places]
-    axes = {key: np.round(points[:, axis], 3).tolist() for axis, key in enumerate("xyz"[: points.shape[1]])}
+    axes, solid = _axes(points), points.shape[1] == 3
     return {"type": "scatter3d" if solid else "scatter", "mode": "markers", "name": name,
-            "text": [space.words[place] for place in places],
-            "customdata": places, "hovertemplate": "%{text}<extra></extra>", **axes,
+            "text": [words[place] for place in places], "customdata": places, "hovertemplate": "%{text}<extra></extra>", **axes,
             "marker": {"size": 3 if solid else 6, "color": colour, "opacity": 0.75}}
 
 
@@ -179,7 +176,8 @@ def with_path(drawn: dict[str, Any], space: WordSpace, projection: Projection, p
     first = len(drawn["data"]) + len(data)
     frames = [{"name": f"step {step + 1}: {space.words[int(told['x0_hat'][step])]}", "traces": [first, first + 1],
                "data": [_axes(points[step:step + 1]) for _, points, _, _ in lines]} for step in range(len(x))]
-    return {**drawn, "data": [*drawn["data"], *data, *now], "frames": frames}
+    layout = {key: {name: value for name, value in part.items() if name != "range"} for key, part in drawn["layout"].items()}
+    return {**drawn, "data": [*drawn["data"], *data, *now], "layout": layout, "frames": frames}         # noise lies far outside
 
 
 def _axes(points: Array) -> dict[str, Any]:

@@ -11,16 +11,19 @@ import gradio as gr
 from ui import atlas, plots, theme, views
 from ui.messages import attempt
 from ui.page import Page
+from ui.space import SPECIALS
 from ui.studio import Studio
 from ui.tab_generate import MODEL_QUEUE, PRIVATE
 
-VIEWS = (("PCA, flat", "pca2"), ("PCA, solid", "pca3"), ("UMAP", "umap"), ("t-SNE", "tsne"),
-         ("Triangle of three words", "triangle"), ("Sphere of digits", "sphere"), ("Sentences", "sentences"))
-COLOURS = (("part of speech", "tag"), ("slot", "slot"), ("none", "none"))
-ABOUT = """<p class="tdl-about">Every point is a word as the model sees it. Click one for its neighbours, drag a lasso to see
-which words of the run lie in it, and follow a position of the newest run on its way from noise to a word: through the words, in a
-triangle of three words (name them under <i>Find a word</i>), or over RDLM's sphere.</p>"""
+VIEWS = (("PCA, 2-D", "pca2"), ("PCA, 3-D", "pca3"), ("UMAP, 2-D", "umap2"), ("UMAP, 3-D", "umap3"), ("t-SNE, 2-D", "tsne2"),
+         ("t-SNE, 3-D", "tsne3"), ("Triangle of three words", "triangle"), ("Sphere of digits", "sphere"),
+         ("Sentences", "sentences"))
+COLOURS = (("part of speech", "tag"), ("slot", "slot"), ("frequency", "frequency"), ("none", "none"))
+ABOUT = """<p class="tdl-about">Every point is a word as the model sees it. Click one for its neighbours; a lasso marks its words in
+the run, and words of the run that you press are marked in the map. Follow a position from noise to its word: through the words, in
+a triangle of three (name them under <i>Find a word</i>), or over RDLM's sphere.</p>"""
 SPHERE = "Choose a sample and a position, and press Follow it: the run is made again to record its points."
+FLAT = ("pca2", "umap2", "tsne2")    # views of words that a lasso can be dragged in
 OF_RUN = ("triangle", "sphere")      # views of a run's position, whatever paper is chosen
 MOST_RUNS = 6                        # shown as sentences
 
@@ -47,11 +50,19 @@ class Embedding:
             self.follow = gr.Button("Follow it", size="sm", min_width=80, elem_id="space-follow")
         self.runs = gr.State([])                         # ids of this visitor's newest runs
         self.note = gr.HTML("", elem_id="space-note", elem_classes="tdl-about")
-        self.map = plots.plot("space-map", height=470)
+        self.words = gr.HTML("", elem_id="space-run", apply_default_css=False)
+        self.map = plots.plot("space-map", height=440, value=self._first_map(papers[0][1]), script=theme.parts("space/linked.js"))
         with gr.Row(elem_classes="tdl-columns"):
             self.near = gr.HTML(INVITATION, elem_id="space-near", apply_default_css=False)
             self.rounding = gr.HTML("", elem_id="space-rounding", apply_default_css=False)
+        self.clock = gr.Timer(1.0, active=False)         # runs while a map is being computed
+        plots.preload()
         self._connect()
+
+    def _first_map(self, paper: str) -> str:
+        """The map that the page brings along; empty where none is stored, and the model would have to be loaded for it."""
+        stored = self.atlas.stored(paper)
+        return self.draw(paper, "pca2", "tag", "", 1, 1, "", ())[0] if stored and stored.projection("pca2") else ""
 
     def _first_position(self) -> int:
         """The first position of the opening run whose word was not given, counted from 1: there is something to follow."""
@@ -62,11 +73,14 @@ class Embedding:
         from gradio.context import Context
 
         place = [self.sample, self.position, self.page.key]
-        asked, shown = [self.paper, self.view, self.colour, self.search, *place, self.runs], [self.map, self.note]
+        asked = [self.paper, self.view, self.colour, self.search, *place, self.runs]
+        shown = [self.map, self.note, self.words, self.clock]
         draw: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "space", "trigger_mode": "always_last", **PRIVATE}
         Context.block.select(self.draw, asked, shown, **draw)
         for widget in (self.paper.input, self.view.input, self.colour.input, self.search.submit):
             widget(self.draw, asked, shown, **draw)
+        self.clock.tick(self.draw, asked, shown, **draw)
+        self.sample.input(self.written, [self.paper, self.sample, self.page.key], [self.words], queue=False, **PRIVATE)
         self.page.key.change(lambda runs, key: [*runs, key][-MOST_RUNS:], [self.runs, self.page.key], self.runs, queue=False,
                              **PRIVATE)
         self.map.click(self.click, [self.paper, self.view], [self.near], queue=False, **PRIVATE)
@@ -76,10 +90,11 @@ class Embedding:
 
     def draw(self, paper: str, view: str, colour: str, search: str, sample: int, position: int, key: str,
              runs: Sequence[str]) -> list[Any]:
-        """The map, or why there is none."""
+        """The map or why there is none, the words of the run, and whether to ask again for a map that is being computed."""
         trace, _ = attempt(lambda: self.page.trace(key))
+        rest = [self.written(paper, sample, key), gr.Timer(active=False)]
         if view == "sphere":
-            return [gr.skip(), _sentence(SPHERE)]
+            return [gr.skip(), _sentence(SPHERE), *rest]
         if view == "triangle":
             found, wrong = attempt(lambda: views.triangle(trace, sample, position, search or ""))
         elif view == "sentences":
@@ -87,11 +102,21 @@ class Embedding:
             found, wrong = attempt(lambda: views.sentences(self.studio, paper, traces))
         else:
             found, wrong = attempt(lambda: self.atlas.map(paper, view, colour, search or "", trace))
+            if found is None and not wrong:
+                told, wrong = attempt(lambda: self.atlas.waiting(paper, view))
+                return [gr.skip(), _progress(*told) if told else _sentence(wrong), rest[0], gr.Timer(active=not wrong)]
         if found is None:                                # a mistyped search keeps the map; else there is none to keep
-            return [gr.skip() if search else "", _sentence(wrong)]
+            return [gr.skip() if search else "", _sentence(wrong), *rest]
         figure, note = found
-        flat = view in ("pca2", "umap", "tsne")
-        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=flat, zoom=True), ""]
+        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=view in FLAT, zoom=True), "", *rest]
+
+    def written(self, paper: str, sample: int, key: str) -> str:
+        """The words of the run's sample, those that the paper knows to be pressed."""
+        trace, _ = attempt(lambda: self.page.trace(key))
+        if trace is None or not isinstance(sample, int) or not 1 <= sample <= len(trace.ids):
+            return ""
+        words, _ = attempt(lambda: self.atlas.written(paper, trace, sample - 1))
+        return _of_run(words, sample) if words else ""
 
     def click(self, paper: str, view: str, event: gr.EventData) -> Any:
         """The neighbours of a clicked word."""
@@ -106,6 +131,8 @@ class Embedding:
         if view in (*OF_RUN, "sentences"):
             return gr.skip()
         places = [place for place in plots.selected(event) or () if isinstance(place, int)]
+        if not places:                                   # the lasso is gone
+            return INVITATION
         trace, _ = attempt(lambda: self.page.trace(key))
         found, wrong = attempt(lambda: self.atlas.caught(paper, places, trace))
         return _caught(found) if found is not None else _sentence(wrong)
@@ -130,6 +157,19 @@ class Embedding:
 
 def _sentence(text: str) -> str:
     return f'<p class="tdl-note" role="status">{html.escape(text)}</p>' if text else ""
+
+
+def _progress(text: str, share: float | None) -> str:
+    value = "" if share is None else f' value="{share:.2f}"'
+    return (f'<p class="tdl-note tdl-waiting-map" role="status"><progress max="1"{value} aria-label="map"></progress>'
+            f"{html.escape(text)}</p>")
+
+
+def _of_run(words: Sequence[tuple[str, int | None]], sample: int) -> str:
+    chips = [f'<button type="button" class="tdl-chip tdl-plain" data-word="{place}" aria-pressed="false">{html.escape(word)}'
+             "</button>" if place is not None else f'<span class="tdl-chip">{html.escape(word)}</span>'
+             for word, place in words if place is None or place >= SPECIALS]
+    return f'<div class="tdl-run-words"><span>Sample {sample} of the run</span>{"".join(chips)}</div>'
 
 
 def _neighbours(word: str, near: Sequence[tuple[str, float]]) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ui import geometry, space
+from diffusion import maps
+from ui import geometry
 from ui.figures import plain
 from ui.order import Order, mistake
 
@@ -23,6 +24,11 @@ DIFFUSED = "Words are points of this space, and noise moves them: distance is wh
 ENTERS = "These are the vectors by which words enter the network; the noisy states of this paper are words, not points."
 Taken = TypeVar("Taken")
 Drawn = tuple[dict[str, Any], str]
+
+
+def about(diffuses: bool) -> str:
+    """What the points of a map of words are to their paper, whose noisy states are such points or are not."""
+    return DIFFUSED if diffuses else ENTERS
 
 
 def check(trace: Trace | None, sample: object, position: object) -> tuple[Trace, int, int]:
@@ -109,7 +115,7 @@ def sentences(studio: Studio, slug: str, traces: Sequence[Trace]) -> Drawn:
     texts = [(name, text) for name, rows in groups.items() for text in rows
              if any(word > 2 for word in model.vocab.encode(text)) and model.vocab.row(text, model.length) is not None]
     vectors, about = _of_sentences(model, [text for _, text in texts])
-    projection = space.pca(vectors, 2)
+    projection = maps.pca(vectors, 2)
     data = []
     for place, name in enumerate(groups):
         mine = [index for index, (group, _) in enumerate(texts) if group == name]
@@ -124,7 +130,7 @@ def sentences(studio: Studio, slug: str, traces: Sequence[Trace]) -> Drawn:
     return {"data": data, "layout": titles}, about
 
 
-def _of_sentences(model: DiffusionModel, texts: Sequence[str]) -> tuple[space.Array, str]:
+def _of_sentences(model: DiffusionModel, texts: Sequence[str]) -> tuple[maps.Array, str]:
     """A vector for each text, (N, D), and what it is."""
     import torch
 
@@ -133,25 +139,6 @@ def _of_sentences(model: DiffusionModel, texts: Sequence[str]) -> tuple[space.Ar
         with torch.no_grad():
             latents = torch.stack([model.codec.encode(row[None].to(model.device))[0] for row in rows])
         return latents.flatten(1).float().cpu().numpy(), "A point is a sentence: the latents that its autoencoder packs it into."
-    table, _, _ = vectors_of(model)
+    table, _ = maps.vectors_of(model)
     words = [[word for word in model.vocab.encode(text) if word > 2] for text in texts]
     return np.stack([table[row].mean(0) for row in words]), "A point is a sentence: the mean of the vectors of its words."
-
-
-def vectors_of(model: DiffusionModel) -> tuple[space.Array, str, bool]:
-    """The vectors of a model's words (V, D), what they are, and whether its states are such vectors.
-
-    Raises:
-        StudioError: it has none.
-    """
-    import torch
-
-    count = len(model.vocab)
-    with torch.no_grad():
-        if callable(getattr(model, "table", None)):
-            return model.table().float().cpu().numpy(), DIFFUSED, True
-        weight = getattr(getattr(model, "embedding", None), "weight", None)
-        if weight is not None and count <= len(weight) <= count + 1:
-            return weight[:count].float().cpu().numpy(), ENTERS, False
-    raise mistake(f"{model.title} keeps no vector for a single word, so there is no map of its words. "
-                  f"Choose Diffusion-LM, SeqDiffuSeq or SEDD.")

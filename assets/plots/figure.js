@@ -8,7 +8,8 @@ const NARROW = 560;                                      // pixels; on a phone t
 
 class FigureView {
   constructor(box, settings) {
-    Object.assign(this, {box, settings, message: null, shown: false, drawing: Promise.resolve(), frames: [], index: 0});
+    Object.assign(this, {box, settings, message: null, shown: false, drawing: Promise.resolve(), frames: [], index: 0,
+                         marked: new Set()});
     box.figureView = this;
     this.tools = new FigureTools(this);
     this.canvas = make("div", "tdl-figure-canvas", "", box);
@@ -23,6 +24,7 @@ class FigureView {
   }
 
   show(message) {
+    if (message && JSON.stringify(message) === JSON.stringify(this.message)) return;
     this.message = message;
     this.box.hidden = !message;
     if (message && this.shown) this.draw();
@@ -60,7 +62,7 @@ class FigureView {
 
   async drawNow() {
     const wanted = this.message;
-    this.plotly ||= await loadPlotly(this.settings.source);
+    if (!this.plotly) await this.load();
     if (wanted !== this.message) return;                 // a newer figure waits behind this one
     const figure = this.figure(wanted), solid = isSolid(figure);
     if (solid && !webgl()) return this.complain(new Error("3-D needs WebGL, which this browser does not offer. Choose 2-D."));
@@ -69,6 +71,7 @@ class FigureView {
     const same = wanted.layout?.uirevision, kept = this.ready && same !== undefined && this.revision === same;
     this.solid = solid;
     await this.plotly.react(this.canvas, figure);
+    this.sketched?.remove();
     if (!this.ready) this.listen();
     Object.assign(this, {ready: true, frames: figure.frames || [], revision: same});
     this.caption.textContent = wanted.caption || "";
@@ -79,8 +82,40 @@ class FigureView {
     this.tell("drawn", {});
   }
 
+  async load() {                                         // meanwhile a flat figure is seen as a sketch
+    this.sketched?.remove();
+    this.sketched = sketch(this.figure(this.message), this.canvas, pageColours(this.box));
+    await new Promise(painted => requestAnimationFrame(() => setTimeout(painted)));    // before the code holds up the page
+    this.plotly = await loadPlotly(this.settings.source);
+  }
+
+  mark(ids) {                                            // marks points by their customdata, whatever figure is shown
+    this.marked = new Set(ids);
+    this.drawing = this.drawing.then(async () => {
+      if (!this.ready) return;
+      const old = this.canvas.data.findIndex(trace => trace.meta === "marked");
+      if (old >= 0) await this.plotly.deleteTraces(this.canvas, old);
+      const more = inColours(this.marks(this.canvas.data), pageColours(this.box));
+      if (more.length) await this.plotly.addTraces(this.canvas, more);
+    }).catch(error => this.complain(error));
+  }
+
+  marks(data) {
+    const found = new Map();
+    for (const trace of data) (trace.customdata || []).forEach((id, place) => {
+      if (this.marked.has(id)) found.set(id, {trace, place});
+    });
+    if (!found.size) return [];
+    const points = [...found.values()], [{trace: {type}}] = points, column = key => points.map(({trace, place}) => trace[key][place]);
+    return [{type, meta: "marked", mode: "markers", name: "chosen", text: column("text"), customdata: [...found.keys()],
+             hovertemplate: "%{text}<extra></extra>", x: column("x"), y: column("y"),
+             ...(type === "scatter3d" ? {z: column("z")} : {unselected: {marker: {opacity: 1}}}),
+             marker: {size: type === "scatter3d" ? 8 : 13, symbol: "diamond", color: "var(--tdl-accent)"}}];
+  }
+
   figure(message) {
-    const colour = pageColours(this.box), {data, layout = {}, frames = []} = inColours(message, colour);
+    const colour = pageColours(this.box), {layout = {}, frames = [], data} = inColours(
+      {...message, data: [...message.data, ...this.marks(message.data)]}, colour);
     const config = {displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: Boolean(message.zoom),
                     doubleClick: "reset", showTips: false};
     const narrow = this.canvas.clientWidth < NARROW;

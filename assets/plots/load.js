@@ -1,10 +1,19 @@
-// plotly.js, from the app's own server, fetched once when the first figure is seen.
+// plotly.js, from the app's own server, fetched ahead where that costs nobody anything, and run when the first figure is seen.
+
+function addressOf(path) {
+  const {root = "", api_prefix: prefix = ""} = window.gradio_config || {};
+  return `${root.replace(/\/$/, "")}${prefix}/file=${encodeURI(path)}`;
+}
+
+function fetchAhead(path) {                              // fetched, not run: running it would hold up whoever uses the page
+  if (navigator.connection?.saveData) return;
+  document.head.append(Object.assign(document.createElement("link"), {rel: "prefetch", as: "script", href: addressOf(path)}));
+}
 
 function loadPlotly(path) {
   window.tdlPlotly ||= new Promise((resolve, reject) => {
-    const {root = "", api_prefix: prefix = ""} = window.gradio_config || {};
     const others = window.Plotly, node = document.createElement("script");
-    node.src = `${root.replace(/\/$/, "")}${prefix}/file=${encodeURI(path)}`;
+    node.src = addressOf(path);
     node.onload = () => {
       const ours = window.Plotly;
       if (others) window.Plotly = others;                // gr.Plot brings an older one, and goes on with it

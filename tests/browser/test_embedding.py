@@ -34,7 +34,7 @@ def test_the_map_opens_and_a_clicked_word_shows_its_neighbours(new_page, screens
     state(page, "Stored run")
     opened(page)
     expect(page.locator("#space-map .tdl-figure-caption")).to_contain_text("parts of speech is of other words")
-    expect(page.locator(POINTS)).to_have_count(11)       # nine words, PAD and END: UNK is no point
+    expect(page.locator(POINTS)).to_have_count(11 + 2)   # nine words, PAD and END, UNK is none; and rings around two of the run
     box = page.locator(POINTS).nth(4).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -64,8 +64,8 @@ def test_search_marks_words_and_an_unknown_one_is_answered_with_markup_as_text(n
     expect(page.locator("#space-note")).to_contain_text("position 999")
 
 
-def test_the_lasso_lists_its_words(new_page):
-    page = opened(new_page())
+def lasso(page):
+    """Drags a lasso around all points."""
     page.locator("#space-map [data-mode=lasso]").click()
     box = page.locator("#space-map .nsewdrag").first.bounding_box()
     left, top, right, bottom = box["x"] + 3, box["y"] + 3, box["x"] + box["width"] - 3, box["y"] + box["height"] - 3
@@ -74,6 +74,11 @@ def test_the_lasso_lists_its_words(new_page):
     for x, y in ((right, top), (right, bottom), (left, bottom), (left, top + 5)):
         page.mouse.move(x, y, steps=5)
     page.mouse.up()
+
+
+def test_the_lasso_lists_its_words(new_page):
+    page = opened(new_page())
+    lasso(page)
     expect(page.locator("#space-near")).to_contain_text("In the lasso: 11 words")
 
 
@@ -95,8 +100,47 @@ def test_a_position_is_followed_through_words_a_triangle_and_a_sphere(new_page):
     choose(page, "space-view", "Sphere of digits")
     page.locator("#space-follow").click()
     expect(page.locator("#space-note")).to_contain_text("does not walk on spheres")
-    choose(page, "space-view", "UMAP")
-    expect(page.locator("#space-note")).to_contain_text("python -m training maps --paper diffusion-lm")
+
+
+def test_a_map_that_is_not_stored_is_computed_while_the_page_waits(new_page):
+    page = opened(new_page())
+    choose(page, "space-view", "t-SNE, 2-D")
+    expect(page.locator("#space-map .tdl-figure-caption")).to_contain_text("t-SNE keeps neighbourhoods", timeout=90_000)
+    expect(page.locator(POINTS)).to_have_count(11 + 2)
+    expect(page.locator("#space-note progress")).to_have_count(0)
+
+
+def test_the_map_is_seen_while_the_drawing_code_is_on_its_way(new_page):
+    page = new_page()
+    held = []
+    page.route("**/plotly.min.js", lambda route: held.append(route))
+    state(page, "Stored run")
+    page.get_by_role("tab", name="Embedding space").click()
+    expect(page.locator("#space-map .tdl-sketch")).to_be_visible()
+    assert page.evaluate("""() => { const canvas = document.querySelector('.tdl-sketch');
+        return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0); }""")
+    for route in held:
+        route.continue_()
+    expect(page.locator(POINTS).first).to_be_visible()
+    expect(page.locator("#space-map .tdl-sketch")).to_have_count(0)
+
+
+def test_words_of_the_run_and_of_the_map_mark_each_other(new_page):
+    page = new_page("?paper=diffusion-lm&steps=6&samples=1&seed=3")
+    state(page, "Done")
+    opened(page)
+    words = page.locator("#space-run [data-word]")
+    words.first.click()
+    expect(words.first).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#space-map .legendtext", has_text="chosen")).to_be_visible()
+    choose(page, "space-view", "PCA, 2-D")
+    expect(page.locator("#space-map .legendtext", has_text="chosen")).to_be_visible()
+    expect(page.locator("#space-run .tdl-caught")).to_have_count(0)
+    lasso(page)
+    expect(page.locator("#space-run .tdl-caught").first).to_be_visible()
+    assert page.locator("#space-run .tdl-caught").count() == words.count()
+    words.first.click()
+    expect(page.locator("#space-map .legendtext", has_text="chosen")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -37,6 +37,7 @@ AREAS = (
          TENSORS | {"transformers"}),
     Area("reading by the judge", ("diffusion/judging.py",), (*LAYERS, "diffusion.autoregressive")),
     Area("the choice among candidates", ("diffusion/selection.py",), LAYERS, in_functions=frozenset({"sacrebleu"})),
+    Area("maps of words", ("diffusion/maps.py",), LAYERS, in_functions=frozenset({"umap", "sklearn"})),
     Area("a paper", ("diffusion/*.py",), LAYERS),
     Area("controllers/linguistics/parser", ("controllers/linguistics/parser.py",), ("diffusion.core", "controllers"),
          in_functions=LINGUISTICS | {"transformers"}),          # mends what benepar takes from it
@@ -45,14 +46,14 @@ AREAS = (
     Area("controllers", ("controllers/*",), ("diffusion.core", "controllers")),
     Area("training", ("training/*",), ("diffusion", "controllers", "training"),
          TENSORS | {"transformers", "accelerate", "tqdm"},
-         LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve", "umap", "sklearn"}),
+         LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve"}),
     Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/prompt.py",
          "ui/player.py", "ui/plots.py", "ui/board.py", "ui/theme.py",
                                 "ui/playground.py", "ui/endpoints.py"), ("ui",), frozenset({"gradio"})),
     Area("ui/zerogpu", ("ui/zerogpu.py",), ("diffusion", "ui"), in_functions=frozenset({"spaces"}), except_project=GRADIO_SIDE),
     Area("a run as a GIF", ("ui/gif.py",), ("diffusion", "ui"), frozenset({"PIL"}), except_project=GRADIO_SIDE),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
-         frozenset({"umap"}), GRADIO_SIDE),
+         except_project=GRADIO_SIDE),
     Area("app.py", ("app.py",), ("ui",), frozenset({"spaces", "gradio"})),
 )  # fmt: skip
 
