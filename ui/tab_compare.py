@@ -9,12 +9,14 @@ from typing import Any
 import gradio as gr
 
 from ui import messages, race, theme, tokens
+from ui.line import Waiting
 from ui.order import Order
 from ui.page import Page
+from ui.place import MODEL_QUEUE, place, told
 from ui.player import pack
 from ui.prompt import Prompt
 from ui.studio import Studio
-from ui.tab_generate import MODEL_QUEUE, PRIVATE
+from ui.tab_generate import PRIVATE
 
 CODE = ("player/tools.js", "player/trace.js", "player/curves.js", "compare/compare.js")
 _START = """
@@ -31,7 +33,7 @@ class Compare:
     """The tab: a prompt and ticked papers on the left, a lane for each paper on the right."""
 
     def __init__(self, page: Page) -> None:
-        self.studio = page.studio
+        self.studio, self.ticket = page.studio, gr.State("")
         self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available}
         ticked = [slug for slug in self.papers if slug not in LEFT_OUT]
         first = Order.paper if Order.paper in self.papers else next(iter(self.papers))
@@ -46,23 +48,35 @@ class Compare:
                     self.go = gr.Button("Compare", variant="primary", elem_id="compare-go", min_width=120, scale=3)
                     self.stop = gr.Button("Stop", elem_id="compare-stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
+                self.place = place("compare-place")
                 self.lanes = gr.HTML(value=pack({"kind": "empty"}), html_template='<div class="tdl"></div>', elem_id="lanes",
                                      apply_default_css=False, js_on_load=theme.parts(*CODE) + _START, inks=tokens.INKS,
                                      colours=tokens.SCALE)
-        runs = self.go.click(self.run, [self.chosen, self.steps, *self.prompt.inputs], [self.lanes], concurrency_limit=1,
-                             concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
-        self.stop.click(lambda: pack({"kind": "stopped"}), None, [self.lanes], cancels=[runs], queue=False, **PRIVATE)
-        gr.api(self.compare_papers, api_name="compare_papers", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
+        shown = [self.lanes, self.place]
+        self.go.click(self.run, [self.ticket, self.chosen, self.steps, *self.prompt.inputs], [*shown, self.ticket],
+                      trigger_mode="multiple", **MODEL_QUEUE, **PRIVATE)
+        self.stop.click(self.end, [self.ticket], shown, queue=False, **PRIVATE)
+        gr.api(self.compare_papers, api_name="compare_papers", **MODEL_QUEUE)
 
-    def run(self, chosen: list[str], steps: float, *values: Any) -> Iterator[str]:
-        """Messages to the lanes as the runs go."""
+    def run(self, ticket: str, chosen: list[str], steps: float, *values: Any) -> Iterator[list[Any]]:
+        """Messages to the lanes as the runs go, and before that their place in the queue with its ticket.
+
+        Args:
+            ticket: of what this page compared before, which makes way.
+        """
+        self.studio.line.end(ticket)
         base, sentence = messages.attempt(lambda: self.prompt.read(values, steps=steps))
         lanes, wrong = messages.attempt(lambda: self.lanes_of(chosen or [], base)) if base else (None, sentence)
         if lanes is None:
-            yield pack({"kind": "error", "sentence": wrong})
+            yield [pack({"kind": "error", "sentence": wrong}), "", gr.skip()]
             return
-        for message in race.run(self.studio, lanes):
-            yield pack(message)
+        for item in self.studio.line.queued(race.run(self.studio, lanes)):
+            yield [gr.skip(), told(item), item.ticket] if isinstance(item, Waiting) else [pack(item), gr.skip(), gr.skip()]
+
+    def end(self, ticket: str) -> list[str]:
+        """Ends the runs, or leaves the queue: what the lanes and the line of the place say then."""
+        self.studio.line.end(ticket)
+        return [pack({"kind": "stopped"}), ""]
 
     def lanes_of(self, chosen: list[str], base: Order) -> list[race.Lane]:
         """A lane for every ticked paper.
@@ -84,8 +98,8 @@ class Compare:
         if lanes is None:
             yield pack({"kind": "error", "sentence": wrong})
             return
-        for message in race.run(self.studio, lanes):
-            yield pack(message)
+        for item in self.studio.line.queued(race.run(self.studio, lanes)):
+            yield pack(item.message() if isinstance(item, Waiting) else item)
 
 
 def build(page: Page) -> Compare:
