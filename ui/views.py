@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ui import geometry, space
-from ui.figures import plain
 from ui.order import Order, mistake
+from ui.tokens import plain
 
 if TYPE_CHECKING:
     from diffusion import DiffusionModel, Trace
