@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ui.tokens import SCALE, name_of
+from ui.tokens import SCALE, name_of, plain
 
 if TYPE_CHECKING:
     from diffusion.core.trace import Frame
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 COLORSCALE = [[index / (len(SCALE) - 1), colour] for index, colour in enumerate(SCALE)]
 FONT = "ui-sans-serif, system-ui, sans-serif"
-
-
-def plain(text: str) -> str:
-    """Text as plotly shows it literally: plotly reads a little HTML in every label."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def curves(frames: Sequence[Frame]) -> go.Figure:

@@ -18,6 +18,7 @@ from ui.order import Order, mistake
 
 if TYPE_CHECKING:
     from diffusion import Trace
+    from ui.line import Waiting
     from ui.studio import Studio
 
 OPENING = Path(__file__).resolve().parent.parent / "assets" / "traces" / "opening.json"
@@ -60,6 +61,12 @@ def run(studio: Studio, read: Callable[[], Order]) -> Iterator[tuple[str, Messag
     finally:
         if trace is not None:
             studio.stop(trace)
+
+
+def queued(studio: Studio, read: Callable[[], Order]) -> Iterator[Waiting | tuple[str, Message]]:
+    """What `run` gives once it is this run's turn, and before that its place in the queue. What is refused does not wait for it."""
+    _, refused = attempt(lambda: studio.refuse(read()))
+    return run(studio, read) if refused else studio.line.queued(run(studio, read))
 
 
 def loading(studio: Studio, order: Order) -> str:

@@ -21,12 +21,13 @@ let pressed = -Infinity, stopped = false;
 player.root.addEventListener('run-shown', () => { pressed = -Infinity; });
 document.addEventListener('click', event => {            // Generate counts once a run, and at once after Stop
   if (!player.root.isConnected) return;
+  const waits = document.querySelector('#place .tdl-place');           // one whose place is shown leaves the line by itself
   if (event.target.closest('#stop')) {
     stopped = true;
-    if (!(player.run instanceof Running && player.run.id)) trigger('withdraw');
+    if (!waits && !(player.run instanceof Running && player.run.id)) trigger('withdraw');
   }
   if (!event.target.closest('#generate')) return;
-  const again = performance.now() - pressed < 600 || player.run instanceof Running;
+  const again = performance.now() - pressed < 600 || player.run instanceof Running || waits;
   if (again && !stopped) event.stopPropagation();
   else [pressed, stopped] = [performance.now(), false];
 }, true);
@@ -37,7 +38,7 @@ def player(first: Mapping[str, Any], make_page: Callable[[str], str]) -> gr.HTML
     """A component that plays runs in the browser. Its value is one message as JSON text, see `ui.messages`.
 
     Its event `pin` carries the infill pattern of the words that were pinned by a click; `withdraw` says that Stop was pressed
-    while no run had begun.
+    while no run had begun, and none waited in line.
 
     Args:
         first: the message that it opens with.

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ui import VERSION, catalogue, facts, wishes
 from ui.catalogue import PaperInfo
+from ui.line import Line
 from ui.order import Order, mistake
 from ui.requests import parse, pins, refuse, request_of, steps_of, strategy_of
 from ui.results import Result, judge, stored_results
@@ -32,6 +33,9 @@ MAX_LOADED = 8
 class Studio:
     """Runs orders on models that it loads when they are first asked for. May be used by several threads.
 
+    Several runs may be started at once and take turns step by step; whoever serves visitors puts them into `line`, one behind
+    the other.
+
     Args:
         max_loaded: models kept in memory; the one not used for longest goes first.
         device: "auto", "cpu", "cuda" or "mps".
@@ -42,7 +46,7 @@ class Studio:
 
     def __init__(self, max_loaded: int = MAX_LOADED, device: str = "auto", compute: str = "auto",
                  checkpoints: str | Path | None = None, gpu: Decorator | None = None) -> None:
-        self.device, self.compute, self.traces = device, compute, TraceStore()
+        self.device, self.compute, self.traces, self.line = device, compute, TraceStore(), Line()
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
         self._models = ModelStore(self._load, max_loaded)
         self._worker = Worker(self._begin, gpu) if gpu is not None else None

@@ -11,12 +11,14 @@ import gradio as gr
 
 from ui import gallery, links, messages, race, theme, tokens
 from ui.forms import reach
+from ui.line import Waiting
 from ui.order import Order
 from ui.page import Page
+from ui.place import MODEL_QUEUE, place, told
 from ui.player import pack
 from ui.prompt import FOLLOW, Prompt
 from ui.studio import Studio
-from ui.tab_generate import MODEL_QUEUE, PRIVATE
+from ui.tab_generate import PRIVATE
 
 SLUG = "compare"
 CODE = ("player/tools.js", "player/link.js", "player/picture.js", "player/page.js", "player/trace.js", "player/curves.js",
@@ -41,7 +43,7 @@ class Compare:
     """The tab: a prompt and ticked papers on the left, a lane for each paper on the right."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.studio = page, page.studio
+        self.page, self.studio, self.ticket = page, page.studio, gr.State("")
         self.pending = gr.State(0)
         self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available}
         ticked = [slug for slug in self.papers if slug not in LEFT_OUT]
@@ -58,28 +60,42 @@ class Compare:
                     self.stop = gr.Button("Stop", elem_id="compare-stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
                 self.notice = gr.HTML(visible=False, elem_id="compare-notice", elem_classes="tdl-notice", apply_default_css=False)
+                self.place = place("compare-place")
                 self.lanes = gr.HTML(value=pack({"kind": "empty"}), html_template='<div class="tdl"></div>', elem_id="lanes",
                                      apply_default_css=False, js_on_load=theme.parts(*CODE) + _START + FOLLOW,
                                      server_functions=[page_of], inks=tokens.INKS, colours=tokens.SCALE)
-        asked = [self.chosen, self.steps, *self.prompt.inputs]
-        runs = gr.on([self.go.click, self.pending.change], self.run, asked, [self.lanes], concurrency_limit=1,
-                     concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
-        self.stop.click(lambda: pack({"kind": "stopped"}), None, [self.lanes], cancels=[runs], queue=False, **PRIVATE)
+        asked, shown = [self.chosen, self.steps, *self.prompt.inputs], [self.lanes, self.place]
+        gr.on([self.go.click, self.pending.change], self.run, [self.ticket, *asked], [*shown, self.ticket], trigger_mode="multiple",
+              **MODEL_QUEUE, **PRIVATE)
+        self.stop.click(self.end, [self.ticket], shown, queue=False, **PRIVATE)
         self.lanes.follow(self.follow, [self.pending], [*asked, self.pending, self.notice, self.lanes], concurrency_limit=None,
                           **PRIVATE)
-        gr.api(self.compare_papers, api_name="compare_papers", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
+        gr.api(self.compare_papers, api_name="compare_papers", **MODEL_QUEUE)
 
-    def run(self, chosen: list[str], steps: float, *values: Any) -> Iterator[str]:
-        """Messages to the lanes as the runs go."""
-        yield from self._run(lambda: [self.prompt.read(values, slug, steps=steps) for slug in chosen or []])
+    def run(self, ticket: str, chosen: list[str], steps: float, *values: Any) -> Iterator[list[Any]]:
+        """Messages to the lanes as the runs go, and before that their place in the queue with its ticket.
 
-    def _run(self, read: Callable[[], list[Order]]) -> Iterator[str]:
+        Args:
+            ticket: of what this page compared before, which makes way.
+        """
+        self.studio.line.end(ticket)
+        for item in self._queued(lambda: [self.prompt.read(values, slug, steps=steps) for slug in chosen or []]):
+            if isinstance(item, Waiting):
+                yield [gr.skip(), told(item), item.ticket]
+            else:
+                yield [pack(item), "", gr.skip()]
+
+    def end(self, ticket: str) -> list[str]:
+        """Ends the runs, or leaves the queue: what the lanes and the line of the place say then."""
+        self.studio.line.end(ticket)
+        return [pack({"kind": "stopped"}), ""]
+
+    def _queued(self, read: Callable[[], list[Order]]) -> Iterator[messages.Message | Waiting]:
         lanes, wrong = messages.attempt(lambda: self.lanes_of(read()))
         if lanes is None:
-            yield pack({"kind": "error", "sentence": wrong})
+            yield {"kind": "error", "sentence": wrong}
             return
-        for message in race.run(self.studio, lanes):
-            yield pack(message)
+        yield from self.studio.line.queued(race.run(self.studio, lanes))
 
     def lanes_of(self, orders: list[Order]) -> list[race.Lane]:
         """A lane for the order of every ticked paper.
@@ -122,7 +138,8 @@ class Compare:
         """Runs one prompt through several papers in lockstep, for programs: yields messages as JSON text, at last a table."""
         values = {"steps": steps, "samples": samples, "seed": seed, "guidance_scale": guidance_scale, "source": source,
                   "controls": controls or []}
-        yield from self._run(lambda: [replace(Order.from_dict(values), paper=slug) for slug in papers])
+        for item in self._queued(lambda: [replace(Order.from_dict(values), paper=slug) for slug in papers]):
+            yield pack(item.message() if isinstance(item, Waiting) else item)
 
 
 def build(page: Page) -> Compare:

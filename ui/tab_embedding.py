@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from ui import atlas, plots, theme, views
+from ui.line import Waiting
 from ui.messages import attempt
 from ui.page import Page
+from ui.place import MODEL_QUEUE
 from ui.space import SPECIALS
 from ui.studio import Studio
-from ui.tab_generate import MODEL_QUEUE, PRIVATE
+from ui.tab_generate import PRIVATE
 
 VIEWS = (("PCA, 2-D", "pca2"), ("PCA, 3-D", "pca3"), ("UMAP, 2-D", "umap2"), ("UMAP, 3-D", "umap3"), ("t-SNE, 2-D", "tsne2"),
          ("t-SNE, 3-D", "tsne3"), ("Triangle of three words", "triangle"), ("Sphere of digits", "sphere"),
@@ -86,7 +88,7 @@ class Embedding:
         self.map.click(self.click, [self.paper, self.view], [self.near], queue=False, **PRIVATE)
         self.map.select(self.lasso, [self.paper, self.view, self.page.key], [self.near], queue=False, **PRIVATE)
         self.follow.click(self.path, [self.view, self.colour, self.search, *place], [self.map, self.note, self.rounding],
-                          concurrency_limit=1, concurrency_id=MODEL_QUEUE, **PRIVATE)
+                          **MODEL_QUEUE, **PRIVATE)
 
     def draw(self, paper: str, view: str, colour: str, search: str, sample: int, position: int, key: str,
              runs: Sequence[str]) -> list[Any]:
@@ -137,11 +139,16 @@ class Embedding:
         found, wrong = attempt(lambda: self.atlas.caught(paper, places, trace))
         return _caught(found) if found is not None else _sentence(wrong)
 
-    def path(self, view: str, colour: str, search: str, sample: int, position: int, key: str) -> list[Any]:
-        """The way of a position of the newest run, and what it was nearest to at every step."""
+    def path(self, *asked: Any) -> Iterator[list[Any]]:
+        """The way of a position of the newest run, and what it was nearest to at every step; before that the place in the queue."""
+        for item in self.studio.line.queued(self._way(*asked)):
+            yield [gr.skip(), _sentence(item.sentence), gr.skip()] if isinstance(item, Waiting) else item
+
+    def _way(self, view: str, colour: str, search: str, sample: int, position: int, key: str) -> Iterator[list[Any]]:
         trace, wrong = attempt(lambda: self.page.trace(key))
         if trace is None:
-            return [gr.skip(), _sentence(wrong), ""]
+            yield [gr.skip(), _sentence(wrong), ""]
+            return
         rows: Sequence[Any] = ()
         if view in OF_RUN:
             found, wrong = attempt(lambda: views.spheres(self.studio, trace, sample, position) if view == "sphere"
@@ -151,8 +158,9 @@ class Embedding:
             told, wrong = attempt(lambda: self.atlas.follow(trace, words, colour, sample, position))
             found, rows = (told[:2], told[2]) if told else (None, ())
         if found is None:
-            return [gr.skip(), _sentence(wrong), ""]
-        return [plots.pack(*found, name=f"path-{view}", zoom=True), "", _rounding(rows) if rows else ""]
+            yield [gr.skip(), _sentence(wrong), ""]
+            return
+        yield [plots.pack(*found, name=f"path-{view}", zoom=True), "", _rounding(rows) if rows else ""]
 
 
 def _sentence(text: str) -> str:

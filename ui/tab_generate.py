@@ -12,13 +12,14 @@ from gradio.context import Context
 
 from ui import cards, comparisons, gallery, links, messages, theme
 from ui.forms import Form
+from ui.line import Waiting
 from ui.order import MAX_TEXT, Order
 from ui.page import Page
+from ui.place import MODEL_QUEUE, place, told
 from ui.player import pack, player
 from ui.studio import Studio
 from ui.tabs import TABS
 
-MODEL_QUEUE = "model"            # one run at a time: every event that samples shares this queue
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUERY = "(query, count) => [window.location.search, count]"
 EXAMPLES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -45,7 +46,7 @@ class Generate:
 
     def __init__(self, page: Page) -> None:
         self.page, self.studio, self.key = page, page.studio, page.key
-        self.pending, self.open = gr.State(0), gr.State(False)
+        self.pending, self.open, self.ticket = gr.State(0), gr.State(False), gr.State("")
         self.query = gr.Textbox(visible=False, elem_id="query")
         with gr.Row(elem_classes="tdl-columns", equal_height=False):
             with gr.Column(scale=0, min_width=300, elem_classes="tdl-form"):
@@ -56,6 +57,7 @@ class Generate:
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
                 self.examples = self._build_examples()
                 self.notice = gr.HTML(visible=False, elem_id="notice", elem_classes="tdl-notice", apply_default_css=False)
+                self.place = place("place")
                 self.player = player(self.page.first, self.save_page)
                 self._build_figures()
         self._connect_run()
@@ -85,12 +87,13 @@ class Generate:
         shown = [*self.form.inputs, *self.form.shown, self.pending]
         asked = [self.go.click, self.form.source.submit, self.pending.change]
         # Not "once": a run that was just stopped still counts as running for a moment. The player lets a run be asked for once.
-        self.runs = gr.on(asked, self.run, self.form.inputs, [self.player, self.key], concurrency_limit=1,
-                          concurrency_id=MODEL_QUEUE, trigger_mode="multiple", **PRIVATE)
-        gr.api(self.generate, api_name="generate", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
-        # A run that has begun ends by itself, its last message says where. Gradio's `cancels` would close the very stream on
-        # which a run that is asked for right after it is to arrive; it is for runs that still wait.
-        self.stop.click(self.end, [self.key], queue=False, **PRIVATE)
+        self.runs = gr.on(asked, self.run, [self.ticket, *self.form.inputs], [self.player, self.key, self.place, self.ticket],
+                          trigger_mode="multiple", **MODEL_QUEUE, **PRIVATE)
+        gr.api(self.generate, api_name="generate", **MODEL_QUEUE)
+        # A run that has begun ends by itself, its last message says where, and one that waits leaves the line. Gradio's `cancels`
+        # would close the very stream on which a run that is asked for right after it is to arrive; it is for runs of which
+        # nothing has been heard.
+        self.stop.click(self.end, [self.key, self.ticket], [self.place], queue=False, **PRIVATE)
         self.player.withdraw(None, cancels=[self.runs], queue=False, **PRIVATE)
         self.player.pin(self.pin, [self.form.controls], [self.form.controls], queue=False, **PRIVATE)
         for button, order in self.examples:
@@ -98,10 +101,19 @@ class Generate:
         Context.root_block.load(self.follow, [self.query, self.pending], [*shown, self.player, self.key, self.notice], js=QUERY,
                                 concurrency_limit=None, **PRIVATE)
 
-    def run(self, *values: Any) -> Iterator[tuple[str, str]]:
-        """Messages to the player as the run goes, each with the run's id."""
-        for key, message in messages.run(self.studio, lambda: self.form.read(values)):
-            yield pack(message), key
+    def run(self, ticket: str, *values: Any) -> Iterator[list[Any]]:
+        """Messages to the player as the run goes, each with the run's id; before that its place in the queue and its ticket.
+
+        Args:
+            ticket: of the page's run before. Where it still waits it makes way: a page waits for its newest order only.
+        """
+        self.studio.line.leave(ticket)
+        for item in messages.queued(self.studio, lambda: self.form.read(values)):
+            if isinstance(item, Waiting):
+                yield [gr.skip(), gr.skip(), told(item), item.ticket]
+            else:
+                key, message = item
+                yield [pack(message), key, gr.skip(), gr.skip()]
 
     def generate(self, paper: str = Order.paper, sampler: str = "", steps: int = Order.steps, samples: int = Order.samples,  # noqa: PLR0913
                  seed: int = 0, guidance_scale: float = 1.0, temperature: float | None = Order.temperature,
@@ -121,14 +133,19 @@ class Generate:
                   "strategy": strategy, "inner_steps": inner_steps, "fluency": fluency, "window_from": window_from,
                   "window_until": window_until, "particles": particles, "rerank": rerank,
                   "controls": controls or [], "compute": compute}
-        for _, message in messages.run(self.studio, lambda: Order.from_dict(values)):
-            yield pack(message)
+        for item in messages.queued(self.studio, lambda: Order.from_dict(values)):
+            yield pack(item.message() if isinstance(item, Waiting) else item[1])
 
-    def end(self, key: str) -> None:
-        """Ends a run, at once or after the step that is being computed; its stream then tells the player how far it came."""
+    def end(self, key: str, ticket: str) -> str:
+        """Ends a run, at once or after the step that is being computed; its stream then tells the player how far it came.
+
+        An order that waits gives up its place. Returns what the line of the place says then: nothing.
+        """
+        self.studio.line.leave(ticket)
         trace, _ = messages.attempt(lambda: self.studio.traces.get(key))
         if trace is not None:
             self.studio.stop(trace)
+        return ""
 
     def pin(self, controls: str, event: gr.EventData) -> str:
         """Puts words that were pinned by a click into the panel of controls, as its infill; the other controls stay."""

@@ -12,13 +12,15 @@ import gradio as gr
 
 from ui import gallery, grid, links, messages, theme
 from ui.grid_page import plot, table
+from ui.line import Waiting
 from ui.links import Link
 from ui.order import Order, brief
 from ui.page import Page
+from ui.place import MODEL_QUEUE, place, told
 from ui.player import pack
 from ui.prompt import FOLLOW, Prompt
 from ui.studio import Studio
-from ui.tab_generate import MODEL_QUEUE, PRIVATE
+from ui.tab_generate import PRIVATE
 
 SLUG = "samplers"
 CODE = ("player/link.js",)
@@ -35,7 +37,7 @@ class Samplers:
     """The tab: the grid's form on the left, cells as they are done on the right."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.studio = page, page.studio
+        self.page, self.studio, self.ticket = page, page.studio, gr.State("")
         self.pending = gr.State(0)
         self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available and len(paper.samplers) > 1}
         first = next(iter(self.papers.values()))
@@ -52,29 +54,39 @@ class Samplers:
                     self.stop = gr.Button("Stop", elem_id="grid-stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
                 self.notice = gr.HTML(visible=False, elem_id="grid-notice", elem_classes="tdl-notice", apply_default_css=False)
+                self.place = place("grid-place")
                 self.status = gr.HTML(table([]), elem_id="grid-table", apply_default_css=False,
                                       js_on_load=theme.parts(*CODE) + _START + FOLLOW)
                 self.plot = gr.HTML(plot([]), elem_id="grid-plot", apply_default_css=False)
                 self.file = gr.DownloadButton("Save CSV", size="sm", visible=False, elem_id="grid-csv")
         self.paper.input(lambda slug: gr.update(**self._samplers(slug)), [self.paper], [self.samplers], queue=False, **PRIVATE)
         asked = [self.paper, self.samplers, self.steps, *self.prompt.inputs]
-        runs = gr.on([self.go.click, self.pending.change], self.run, asked, [self.status, self.plot, self.file],
-                     concurrency_limit=1, concurrency_id=MODEL_QUEUE, trigger_mode="once", **PRIVATE)
-        self.stop.click(None, cancels=[runs], queue=False, **PRIVATE)
+        gr.on([self.go.click, self.pending.change], self.run, [self.ticket, *asked],
+              [self.status, self.plot, self.file, self.place, self.ticket], trigger_mode="multiple", **MODEL_QUEUE, **PRIVATE)
+        self.stop.click(self.studio.line.end, [self.ticket], None, queue=False, **PRIVATE)
         self.status.follow(self.follow, [self.pending], [*asked, self.pending, self.notice, self.status], concurrency_limit=None,
                            **PRIVATE)
-        gr.api(self.compare_samplers, api_name="compare_samplers", concurrency_limit=1, concurrency_id=MODEL_QUEUE)
+        gr.api(self.compare_samplers, api_name="compare_samplers", **MODEL_QUEUE)
 
     def _samplers(self, slug: str) -> dict[str, Any]:
         offered = [(sampler.title, sampler.slug) for sampler in self.papers[slug].samplers]
         return {"choices": offered, "value": [each for _, each in offered[:3]]}
 
-    def run(self, paper: str, samplers: list[str], steps: str, *values: Any) -> Iterator[list[Any]]:
-        """Table, plot and file as the cells are done."""
+    def run(self, ticket: str, paper: str, samplers: list[str], steps: str, *values: Any) -> Iterator[list[Any]]:
+        """Table, plot and file as the cells are done, and before that the place in the queue with its ticket.
+
+        Args:
+            ticket: of the grid that this page filled before, which makes way.
+        """
+        self.studio.line.end(ticket)
         asked, wrong = messages.attempt(lambda: self._asked(paper, samplers or [], steps or "", values))
         if asked is None:
-            yield [table([], error=wrong), gr.skip(), gr.skip()]
+            yield [table([], error=wrong), gr.skip(), gr.skip(), "", gr.skip()]
             return
+        for item in self.studio.line.queued(self._filled(paper, asked)):
+            yield [*[gr.skip()] * 3, told(item), item.ticket] if isinstance(item, Waiting) else [*item, gr.skip(), gr.skip()]
+
+    def _filled(self, paper: str, asked: list[Order]) -> Iterator[list[Any]]:
         cells: list[grid.Cell] = []
         yield [table([], waiting=asked), plot([]), gr.update(visible=False)]
         for cell in grid.run(self.studio, asked):
@@ -145,8 +157,9 @@ class Samplers:
         if asked is None:
             yield pack({"kind": "error", "sentence": wrong})
             return
-        for cell in grid.run(self.studio, asked):
-            yield pack({"kind": "progress" if isinstance(cell, grid.Progress) else "cell", **asdict(cell)})
+        for item in self.studio.line.queued(grid.run(self.studio, asked)):
+            yield pack(item.message() if isinstance(item, Waiting) else
+                       {"kind": "progress" if isinstance(item, grid.Progress) else "cell", **asdict(item)})
 
 
 def build(page: Page) -> Samplers:

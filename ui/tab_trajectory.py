@@ -10,10 +10,12 @@ import gradio as gr
 
 from ui import gif, messages, runs, theme
 from ui.board import board
+from ui.line import Waiting
 from ui.page import Page
+from ui.place import MODEL_QUEUE
 from ui.player import pack
 from ui.studio import Studio
-from ui.tab_generate import MODEL_QUEUE, PRIVATE
+from ui.tab_generate import PRIVATE
 
 
 class Trajectory:
@@ -33,13 +35,14 @@ class Trajectory:
             return self.picture(*values)
 
         def end_run(key: str) -> str:
+            self.studio.line.leave(key)
             messages.stopped(self.studio, key)
             return ""
 
         self.board = board({"kind": "player"}, [(name, title) for name, (_, title) in self.stored.items()],
                            [run_of, stored_run, gif_of, end_run])
         page.key.change(self.newest, [page.key], [self.board], queue=False, **PRIVATE)
-        self.board.compare(self.compare, None, [self.board], concurrency_limit=1, concurrency_id=MODEL_QUEUE, **PRIVATE)
+        self.board.compare(self.compare, None, [self.board], **MODEL_QUEUE, **PRIVATE)
 
     def message(self, key: str) -> messages.Message:
         """The run of an id, or the opening run for the empty one; a sentence where it is not kept."""
@@ -56,8 +59,8 @@ class Trajectory:
 
     def compare(self, event: gr.EventData) -> Iterator[str]:
         """Runs the order shown without its controls: the same seeds, so the same noise."""
-        for _, message in messages.run(self.studio, lambda: runs.uncontrolled(event.order)):
-            yield pack({"kind": "second", "message": message})
+        for item in messages.queued(self.studio, lambda: runs.uncontrolled(event.order)):
+            yield pack({"kind": "second", "message": item.message() if isinstance(item, Waiting) else item[1]})
 
     def picture(self, key: str, sample: int, text: str) -> str:
         """A run as a GIF in a data URL, or a sentence why there is none.

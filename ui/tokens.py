@@ -80,6 +80,11 @@ def name_of(word: int, words: Sequence[str]) -> str:
     return SPECIAL_NAMES.get(word) or words[word]
 
 
+def plain(text: str) -> str:
+    """Text as plotly shows it literally: plotly reads a little HTML in every label."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def row_html(row: Sequence[tuple[int, float]], words: Sequence[str], pinned: Sequence[int] = ()) -> str:
     """One sample as HTML: a chip a word, every text escaped."""
     locked = set(pinned)

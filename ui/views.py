@@ -11,8 +11,8 @@ import numpy as np
 
 from diffusion import maps
 from ui import geometry
-from ui.figures import plain
 from ui.order import Order, mistake
+from ui.tokens import plain
 
 if TYPE_CHECKING:
     from diffusion import DiffusionModel, Trace

@@ -22,6 +22,9 @@ class Board {
     this.alert = make("div", "tdl-alert", "", this.root);
     this.alert.setAttribute("role", "alert");
     this.alert.hidden = true;
+    this.place = make("p", "tdl-place", "", this.root);
+    this.place.setAttribute("role", "status");
+    this.place.hidden = true;
     const bench = make("div", "tdl-bench", "", this.root);
     this.samples = this.select(bench, "Sample", []);
     this.modes = make("span", "tdl-switch", "", bench);
@@ -149,19 +152,38 @@ class Board {
   }
 
   counterfactual() {
-    if (this.busy) return this.runningKey && this.server.end_run(this.runningKey);
+    if (this.busy) return this.leave();
     this.busy = true;
+    this.runningKey = "";
     this.compare.textContent = "Waiting …";
     this.alert.hidden = true;
     return this.ask({order: JSON.stringify(this.first.run.info.order)});
   }
 
-  news(message) {                                      // how far the second run is
+  news(message) {                                      // how far the second run is, or its place in the queue
+    if (message.kind === "waiting") return this.wait(message);
+    this.place.hidden = true;
     if (message.kind === "error") return this.complain(message.sentence);
     if (message.kind === "trace") return this.open(message, true);
     this.runningKey = message.id;
     if (this.busy) this.compare.textContent = message.kind === "live" ? `Stop: step ${message.index + 1} of ${message.steps}` : message.note;
     return undefined;
+  }
+
+  wait({ticket, ahead, sentence}) {                    // none ahead: it begins, or its place was given up
+    if (!this.busy) return;
+    this.runningKey = ticket;
+    this.place.hidden = !ahead;
+    this.place.textContent = ahead ? `${sentence} It begins by itself.` : "";
+    this.compare.textContent = ahead ? "Leave the queue" : "Starting …";
+  }
+
+  leave() {
+    if (!this.place.hidden) {
+      this.busy = false;
+      this.arrange();
+    }
+    return this.runningKey && this.server.end_run(this.runningKey);
   }
 
   put(choice) {                                        // what is chosen to stand beside the run
@@ -203,7 +225,10 @@ class Board {
     this.two.show(this.others, this.lives, second ? `Second: ${second.message.note || controlled(second.run)} · seed ${second.run.seeds[alike]}` : "");
     const order = first.run.info.order, can = Boolean(order?.controls?.length) && Boolean(this.ask);
     this.compare.hidden = !can;
-    if (!this.busy) this.compare.textContent = "Compare with the same noise, uncontrolled";
+    if (!this.busy) {
+      this.compare.textContent = "Compare with the same noise, uncontrolled";
+      this.place.hidden = true;
+    }
     const chosen = second ? "now" : "none";
     this.options(this.beside, [["none", "nothing"], ...(second ? [["now", second.message.note || controlled(second.run)]] : []),
       ...this.kept.filter(kept => kept.id !== first.message.id && kept.id !== second?.message.id).map(({id, title}) => [`run:${id}`, title]),

@@ -105,7 +105,7 @@ def test_the_link_of_a_grid_fills_the_form_with_which_the_same_grid_is_filled(ta
         Order(paper="sedd", samples=1, seed=9, controls=("length=3",), compute="fp32"), ["euler", "analytic"], [3, 5]))))
     *filled, count, notice, status = follow(samplers, query)
     assert count == 1 and not notice["visible"] and status == gr.skip()
-    *_, last, _ = samplers.run(*values(filled))
+    *_, last, _ = samplers.run("", *values(filled))
     assert html.escape(query) in last[0] and "4 of 4 cells" in last[0]
 
 
@@ -116,7 +116,8 @@ def test_the_link_of_compared_papers_fills_the_form_with_which_the_same_papers_a
     query = links.write(Link(tab="compare", compared=tuple(orders)))
     *filled, count, _, _ = follow(compare, query)
     assert count == 1
-    *_, done = map(json.loads, compare.run(*values(filled)))
+    *_, (done, *_) = compare.run("", *values(filled))
+    done = json.loads(done)
     assert done["query"] == query and list(done["lanes"]) == ["oracle", "sedd"]
     assert done["lanes"]["sedd"]["trace"]["info"]["order"]["seed"] == 9
 
@@ -125,7 +126,8 @@ def test_a_path_that_a_link_names_is_taken_and_told(tab):
     compare = tab(tab_compare)
     *filled, _, notice, _ = follow(compare, "?tab=compare&paper=sedd&steps=3&samples=1&compute=onednn")
     assert notice["visible"] and "onednn" in notice["value"]
-    *_, done = map(json.loads, compare.run(*values(filled)))
+    *_, (done, *_) = compare.run("", *values(filled))
+    done = json.loads(done)
     assert done["lanes"]["sedd"]["trace"]["info"]["path"] == "onednn cpu"
 
 

@@ -76,5 +76,5 @@ def test_no_paper_is_a_sentence(studio, tmp_path, chosen):
 
     with gr.Blocks():
         tab = tab_compare.build(Page(studio, tmp_path / "none.json"))
-    message, = (json.loads(text) for text in tab.run(chosen, 4, 2, 0, 1.0, "", "[]", {}))
+    message, = (json.loads(text) for text, *_ in tab.run("", chosen, 4, 2, 0, 1.0, "", "[]", {}))
     assert message["kind"] == "error" and "Tick one" in message["sentence"]
