@@ -83,8 +83,10 @@ def fit(vectors: Array, name: str, progress: Callable[[float], None] | None = No
     method, dimensions, count = name[:-1], int(name[-1]), len(vectors)
     if method == "tsne":
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
 
-        return TSNE(dimensions, random_state=SEED, init="pca", perplexity=min(20, (count - 1) / 3)).fit_transform(vectors)
+        with threadpool_limits(1):                       # threads that wait for each other take minutes on a busy machine
+            return TSNE(dimensions, random_state=SEED, init="pca", perplexity=min(20, (count - 1) / 3)).fit_transform(vectors)
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "numba"))
     from umap import UMAP
 

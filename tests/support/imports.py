@@ -37,7 +37,7 @@ AREAS = (
          TENSORS | {"transformers"}),
     Area("reading by the judge", ("diffusion/judging.py",), (*LAYERS, "diffusion.autoregressive")),
     Area("the choice among candidates", ("diffusion/selection.py",), LAYERS, in_functions=frozenset({"sacrebleu"})),
-    Area("maps of words", ("diffusion/maps.py",), LAYERS, in_functions=frozenset({"umap", "sklearn"})),
+    Area("maps of words", ("diffusion/maps.py",), LAYERS, in_functions=frozenset({"umap", "sklearn", "threadpoolctl"})),
     Area("a paper", ("diffusion/*.py",), LAYERS),
     Area("controllers/linguistics/parser", ("controllers/linguistics/parser.py",), ("diffusion.core", "controllers"),
          in_functions=LINGUISTICS | {"transformers"}),          # mends what benepar takes from it

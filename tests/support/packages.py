@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = {"pillow": "PIL", "umap-learn": "umap", "pyyaml": "yaml", "pytest-timeout": "pytest_timeout"}
+MODULES = {"pillow": "PIL", "umap-learn": "umap", "scikit-learn": "sklearn", "pyyaml": "yaml", "pytest-timeout": "pytest_timeout"}
 
 
 def requirements(name: str) -> dict[str, Requirement]:
