@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ui import messages
-from ui.messages import PAUSE
 from ui.order import Order, mistake
 
 if TYPE_CHECKING:
     from ui.studio import Studio
 
 MOST_CELLS = 40
+PAUSE = 0.5                      # seconds between two pieces of progress: the page shows none of it, it only can be stopped there
 COLUMNS = ("sampler", "steps", "NFE", "seconds", "perplexity", "controls kept %", "texts", "why")
 
 

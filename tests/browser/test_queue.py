@@ -33,7 +33,7 @@ def busy(new_page):
 
 def press(page, button):
     """Presses a button without waiting for the page to stand still."""
-    page.locator(button).first.evaluate("button => button.click()")
+    page.locator(button).first.evaluate("button => button.click()", timeout=60_000)
 
 
 def end(page):

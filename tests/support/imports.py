@@ -12,7 +12,7 @@ TENSORS = frozenset({"torch", "numpy", "safetensors", "tokenizers", "huggingface
 LAYERS = ("diffusion.core", "diffusion.nn", "diffusion.samplers")
 LINGUISTICS = frozenset({"spacy", "benepar", "nltk"})
 GRADIO_SIDE = ("ui.tab_*", "ui.tabs", "ui.page", "ui.forms", "ui.cards", "ui.prompt",
-               "ui.player", "ui.plots", "ui.board", "ui.theme", "ui.playground", "ui.endpoints")
+               "ui.player", "ui.plots", "ui.board", "ui.theme", "ui.playground", "ui.endpoints", "ui.place")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ AREAS = (
          LINGUISTICS | {"tensorboard", "pyarrow", "sacrebleu", "mauve"}),
     Area("ui's Gradio side", ("ui/tab_*", "ui/tabs.py", "ui/page.py", "ui/forms.py", "ui/cards.py", "ui/prompt.py",
          "ui/player.py", "ui/plots.py", "ui/board.py", "ui/theme.py",
-                                "ui/playground.py", "ui/endpoints.py"), ("ui",), frozenset({"gradio"})),
+                                "ui/playground.py", "ui/endpoints.py", "ui/place.py"), ("ui",), frozenset({"gradio"})),
     Area("ui/zerogpu", ("ui/zerogpu.py",), ("diffusion", "ui"), in_functions=frozenset({"spaces"}), except_project=GRADIO_SIDE),
     Area("a run as a GIF", ("ui/gif.py",), ("diffusion", "ui"), frozenset({"PIL"}), except_project=GRADIO_SIDE),
     Area("ui without Gradio", ("ui/*",), ("diffusion", "controllers", "ui"), TENSORS | {"plotly"},
