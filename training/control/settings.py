@@ -42,7 +42,12 @@ class Setting:
 
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # tuning-guidance-diffusion-lm.json
-    ("diffusion-lm", "span"): Setting((10.0,), (("inner_steps", 4),)),
+    ("diffusion-lm", "pos"): Setting(options=(("inner_steps", 2),)),
+    ("diffusion-lm", "span"): Setting((20.0,), (("inner_steps", 4),)),
+    ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),
+    ("sedd", "pos"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2))),
+    ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2))),
+    ("sedd", "span"): Setting((20.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 4))),
 }
 
 
