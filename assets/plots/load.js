@@ -1,19 +1,19 @@
 // plotly.js, from the app's own server, fetched ahead where that costs nobody anything, and run when the first figure is seen.
 
-function addressOf(path) {
+function fileAddress(path) {
   const {root = "", api_prefix: prefix = ""} = window.gradio_config || {};
   return `${root.replace(/\/$/, "")}${prefix}/file=${encodeURI(path)}`;
 }
 
 function fetchAhead(path) {                              // fetched, not run: running it would hold up whoever uses the page
   if (navigator.connection?.saveData) return;
-  document.head.append(Object.assign(document.createElement("link"), {rel: "prefetch", as: "script", href: addressOf(path)}));
+  document.head.append(Object.assign(document.createElement("link"), {rel: "prefetch", as: "script", href: fileAddress(path)}));
 }
 
 function loadPlotly(path) {
   window.tdlPlotly ||= new Promise((resolve, reject) => {
     const others = window.Plotly, node = document.createElement("script");
-    node.src = addressOf(path);
+    node.src = fileAddress(path);
     node.onload = () => {
       const ours = window.Plotly;
       if (others) window.Plotly = others;                // gr.Plot brings an older one, and goes on with it

@@ -66,6 +66,11 @@ class PageLog:
     foreign: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
+    @property
+    def asked(self) -> list[str]:
+        """The requests but for that of the drawing code, which a page makes once, ahead, whatever is done in it meanwhile."""
+        return [url for url in self.requests if "plotly" not in url]
+
     def watch(self, context: BrowserContext) -> None:
         """Listens to all pages of this context, and to the sockets that they open."""
         context.on("request", lambda request: self.add_request(request.url))

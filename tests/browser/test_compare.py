@@ -32,24 +32,24 @@ def test_papers_denoise_side_by_side_and_the_clock_moves_all_without_a_request(b
     page.locator("#compare-steps input[type=number]").fill("8")
     page.locator("#compare-go").click()
     ended(page)
-    last, before = words(page), len(page_log.requests)
+    last, before = words(page), len(page_log.asked)
     assert len(last) >= 5 and all(last)
     page.locator("#lanes .tdl-slider").fill("0")
     assert words(page) != last
     page.locator("#lanes select").nth(1).select_option(index=1)
     page.locator("#lanes .tdl-slider").fill("1000")
     assert words(page) == last and page.locator("#lanes .tdl-differs").count() > 0
-    assert len(page_log.requests) == before
+    assert len(page_log.asked) == before
     screenshot(page, "compare-papers")
     with page.expect_download() as download:
         page.locator("#lanes .tdl-tool", has_text="Save page").click()
-    saved, before = page.context.new_page(), len(page_log.requests)
+    saved, before = page.context.new_page(), len(page_log.asked)
     saved.set_content(Path(download.value.path()).read_text(encoding="utf-8"))
     saved.wait_for_function("document.querySelector('.tdl-badge')?.textContent === 'Done'")
     assert saved.locator(".tdl-lane-words").all_inner_texts() == last
     saved.locator(".tdl-slider").fill("0")
     assert saved.locator(".tdl-lane-words").all_inner_texts() != last
-    assert len(page_log.requests) == before
+    assert len(page_log.asked) == before
 
 
 def test_two_visitors_get_their_own_results(new_page):

@@ -96,7 +96,7 @@ def test_a_word_of_a_finished_run_is_pinned_by_a_click_where_it_stands(new_page)
 def test_scrubbing_playing_and_keys_make_no_request(browser_page, page_log):
     state(browser_page, "Stored run")
     browser_page.wait_for_timeout(1500)                 # what opening the page asked for has been answered
-    before, last = len(page_log.requests), texts(browser_page)
+    before, last = len(page_log.asked), texts(browser_page)
     browser_page.locator(".tdl-slider").fill("0")
     assert clock(browser_page) == 1
     assert texts(browser_page) != last
@@ -112,7 +112,7 @@ def test_scrubbing_playing_and_keys_make_no_request(browser_page, page_log):
     box = browser_page.locator(".tdl-panel svg").first.bounding_box()
     browser_page.mouse.click(box["x"] + box["width"] - 9, box["y"] + 40)
     assert clock(browser_page) == 24
-    assert len(page_log.requests) == before
+    assert len(page_log.asked) == before
 
 
 def test_a_word_shows_its_candidates_with_their_probabilities(browser_page):

@@ -83,7 +83,7 @@ def test_the_board_opens_on_the_run_of_the_player_and_scrubs_without_the_server(
     assert board.evaluate(f"[{BOARD}.lives.steps, {BOARD}.lives.run.seeds]") == [24, [3, 4]]
     expect(board.locator(".tdl-rank-title")).to_have_text(["Commit first", "Flip most", "Most pressure"])
     board.wait_for_timeout(1000)
-    before = len(page_log.requests)
+    before = len(page_log.asked)
     slider = board.locator(".tdl-board .tdl-slider")
     for step in (0, 7, 23, 3):
         slider.fill(str(step))
@@ -100,7 +100,7 @@ def test_the_board_opens_on_the_run_of_the_player_and_scrubs_without_the_server(
     board.locator(".tdl-board .tdl-key").first.click()
     board.locator(".tdl-board").get_by_role("button", name="Play").click()
     board.wait_for_function(f"{BOARD}.frame === 23")
-    assert len(page_log.requests) == before
+    assert len(page_log.asked) == before
 
 
 def test_the_same_noise_without_controls_stands_beside_in_lockstep(board, page_log, screenshot):
@@ -113,11 +113,11 @@ def test_the_same_noise_without_controls_stands_beside_in_lockstep(board, page_l
     expect(board.locator(".tdl-versus")).to_contain_text("nats of pressure")
     assert board.evaluate(f"{BOARD}.columns") == board.evaluate(f"Math.max({BOARD}.lives.end, {BOARD}.others.end)")
     board.wait_for_timeout(500)
-    before = len(page_log.requests)
+    before = len(page_log.asked)
     for step in (4, 17):
         board.locator(".tdl-board .tdl-slider").fill(str(step))
         assert clocks(board) == [step + 1] * 3
-    assert len(page_log.requests) == before
+    assert len(page_log.asked) == before
     screenshot(board, "trajectory-compare")
     board.locator(".tdl-bench select").last.select_option("none")
     expect(board.locator(".tdl-pane").nth(1)).to_be_hidden()
@@ -160,7 +160,7 @@ def test_a_saved_page_plays_both_boards_without_a_server(board, browser_context,
     board.locator(".tdl-board .tdl-mode", has_text="Entropy").click()
     with board.expect_download() as download:
         board.locator(".tdl-board .tdl-tool", has_text="Save page").click()
-    saved, before = browser_context.new_page(), len(page_log.requests)
+    saved, before = browser_context.new_page(), len(page_log.asked)
     saved.set_content(Path(download.value.path()).read_text(encoding="utf-8"))
     saved.wait_for_function(f"{BOARD}?.others")
     expect(saved.locator(".tdl-pane-title").nth(1)).to_contain_text("</script><b>")
@@ -169,7 +169,7 @@ def test_a_saved_page_plays_both_boards_without_a_server(board, browser_context,
     saved.get_by_role("button", name="Play").click()
     saved.wait_for_function(f"{BOARD}.frame === 23 && {BOARD}.two.frame === 23")
     expect(saved.locator(".tdl-tool", has_text="Save page")).to_be_hidden()
-    assert len(page_log.requests) == before
+    assert len(page_log.asked) == before
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
