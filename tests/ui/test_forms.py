@@ -161,7 +161,7 @@ def test_a_program_gets_the_same_run_as_the_page(studio, tmp_path):
         tab = tab_generate.build(Page(studio, tmp_path / "none.json"))
     order = Order(paper="oracle", samples=2, steps=8, seed=3, controls=("length=6-9",))
     *_, last = tab.generate("oracle", steps=8, samples=2, seed=3, controls=["length=6-9"])
-    *_, (shown_last, _) = tab.run(*shown(tab.form, order))
+    *_, (shown_last, *_) = tab.run("", *shown(tab.form, order))
     texts = [[result["text"] for result in json.loads(text)["trace"]["info"]["results"]] for text in (last, shown_last)]
     assert texts[0] == texts[1]
 
