@@ -79,6 +79,16 @@ def read(query: str | Mapping[str, object], tabs: Sequence[str], traces: Sequenc
     return Link(Order.from_query(urlencode(rest)) if rest else None, tab, trace)
 
 
+def comparison(query: str, tab: str, traces: Sequence[str]) -> Link:
+    """What a query asks a comparing tab for; an empty link where it is another tab's, or asks for no comparison.
+
+    Raises:
+        StudioError: as `read`.
+    """
+    found = read(query, [tab], traces) if tab_of(query, [tab]) == tab else Link()
+    return found if found.compared else Link()
+
+
 def tab_of(query: str, tabs: Sequence[str]) -> str:
     """The tab that a query names, whatever else it asks for; empty where it names none that is known.
 

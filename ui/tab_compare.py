@@ -120,11 +120,9 @@ class Compare:
         Raises:
             StudioError: the link cannot be read, or asks for what is not here.
         """
-        if count or links.tab_of(query, [SLUG]) != SLUG:
-            return []
-        link = links.read(query, [SLUG], gallery.names(self.page.traces))
+        link = links.comparison(query, SLUG, gallery.names(self.page.traces))
         orders = link.compared
-        if not orders:
+        if count or not orders:
             return []
         for order in orders:
             if order.paper not in self.papers:

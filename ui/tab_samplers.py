@@ -114,10 +114,8 @@ class Samplers:
         Raises:
             StudioError: the link cannot be read, or asks for what is not here.
         """
-        if count or links.tab_of(query, [SLUG]) != SLUG:
-            return []
-        link = links.read(query, [SLUG], gallery.names(self.page.traces))
-        if not link.compared:
+        link = links.comparison(query, SLUG, gallery.names(self.page.traces))
+        if count or not link.compared:
             return []
         samplers, steps = (list(dict.fromkeys(getattr(order, key) for order in link.compared)) for key in ("sampler", "steps"))
         paper = self._comparable(link.compared[0].paper, samplers)

@@ -1,4 +1,5 @@
-"""With which strengths and options each control is brought about in each paper: chosen on held-out training rows.
+"""With which strengths and options each control is brought about in each paper: chosen on held-out training rows,
+where nothing else is said beside it.
 
 A control that has no row here takes the strengths that its controllers have by themselves, and the common strategy.
 """
@@ -44,8 +45,9 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # tuning-guidance-diffusion-lm.json
     ("diffusion-lm", "pos"): Setting(options=(("inner_steps", 2),)),
     ("diffusion-lm", "span"): Setting((20.0,), (("inner_steps", 4),)),
-    ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),
+    ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),              # Diffusion-LM's, not tuned for it
     ("sedd", "pos"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2))),
+    # the sampler of tags, not tuned for trees and spans
     ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2))),
     ("sedd", "span"): Setting((20.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 4))),
 }
