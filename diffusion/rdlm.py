@@ -10,7 +10,9 @@ drawn mostly from a window; a drift that is linear in token probabilities; geode
 Different here (each a field of `Config`; `Config.paper()` has the paper's own settings): the network reads the digits of
 a word at one position and gives logits of words, so that the belief knows which digits go together and sequences stay
 short (`readout="words"`); what a point itself says about its symbol is added to the logits in closed form (`evidence`),
-so that the network is left with the context; the mask is the only start, whose likelihood bound is strict (the paper's
+so that the network is left with the context; it reads beside the points the mean of word vectors under what the points say
+(`word_width`), because two digits, of 29 values each, do not tell by a linear map which of 817 words they are; the mask is the
+only start, whose likelihood bound is strict (the paper's
 text8 model mixes two). The paper's formula for the spread lacks a factor; the table here is the corrected one. Times
 from the window are not weighed back: the window is a weight of the loss.
 
@@ -24,7 +26,7 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffusion.core import sphere
 from diffusion.core.beliefs import guide, most_likely_text, with_temperature
@@ -49,6 +51,8 @@ class Config:
         base: symbols of a digit, b; 0 for the smallest that needs the fewest digits (29 for 817 words, two digits).
         readout: "words": the network gives logits of words; "digits": of digits, which are taken to be independent.
         evidence: the log-likelihood of a point under each symbol is added to the network's logits.
+        word_width: size of the word vectors whose mean, under that likelihood and learned frequencies of words, the network
+            reads beside the points; 0 for the points alone.
         prior: where walks start: "mask", the mask's vertex; "uniform", the middle of all vertices; "mixed", the middle
             for times above 1 - `threshold` and the mask below, as two processes that one network learns.
         objective: "cross-entropy-is": at times mostly from the window; "cross-entropy": at all times alike;
@@ -60,6 +64,7 @@ class Config:
     base: int = 0
     readout: Literal["words", "digits"] = "words"
     evidence: bool = True
+    word_width: int = 0
     prior: Literal["mask", "uniform", "mixed"] = "mask"
     threshold: float = 0.35                              # paper, text8
     objective: Literal["cross-entropy-is", "cross-entropy", "drift"] = "cross-entropy-is"
@@ -92,7 +97,10 @@ class RDLM(SphereModel):
         self.base = min(config.base, words) or sphere.choose_base(words)
         self.count = sphere.digits_needed(words, self.base)
         width = self.base * self.count
-        self.network = Backbone(config.backbone, width, words if config.readout == "words" else width)
+        self.network = Backbone(config.backbone, width + config.word_width, words if config.readout == "words" else width)
+        if config.word_width:
+            self.words = nn.Parameter(torch.randn(words, config.word_width))
+            self.frequent = nn.Parameter(torch.zeros(words))
         schedule = Schedule(config.schedule, config.beta_low, config.beta_high)
         self.late = Bridge(schedule, self.base, uniform=config.prior == "uniform")
         self.early = Bridge(schedule, self.base, uniform=True) if config.prior == "mixed" else self.late
@@ -127,8 +135,12 @@ class RDLM(SphereModel):
         times, points = t[:, None, None], x[..., :-1]
         centre, scale = self._at(times, "scale")
         inputs = ((points - centre) / scale[..., None]).flatten(2)                           # (B, L, m b)
+        symbols = points * self._at(times, "evidence")[..., None]
+        if self.config.word_width:
+            alone = (sphere.join(symbols, len(self.vocab)) + self.frequent).softmax(-1)      # each position by itself
+            inputs = torch.cat([inputs, alone @ self.words], -1)
         output = self.evaluate(inputs, t, label).float()
-        symbols = points * self._at(times, "evidence")[..., None] if self.config.evidence else torch.zeros_like(points)
+        symbols = symbols if self.config.evidence else torch.zeros_like(points)
         if self.config.readout == "words":
             return output + sphere.join(symbols, len(self.vocab)) if self.config.evidence else output
         return sphere.join((output.view_as(points) + symbols).log_softmax(-1), len(self.vocab))
@@ -171,8 +183,8 @@ class RDLM(SphereModel):
     # ---- the process
 
     def network_inputs(self, batch: int) -> tuple[Tensor, ...]:
-        """Zeros for `batch` rows: coordinates (B, L, m b), a time (1,), labels (B, S)."""
-        zeros = torch.zeros(batch, self.length, self.base * self.count, device=self.device)
+        """Zeros for `batch` rows: coordinates and mean word vector (B, L, m b + word_width), a time (1,), labels (B, S)."""
+        zeros = torch.zeros(batch, self.length, self.base * self.count + self.config.word_width, device=self.device)
         return zeros, torch.full((1,), 0.5, device=self.device), self.labels.free().to(self.device).expand(batch, -1)
 
     def prior(self, request: Request, rng: Rng) -> Tensor:

@@ -7,6 +7,9 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+import torch
+
+from diffusion.core.errors import StudioError
 from diffusion.core.vocab import KINDS
 from training import latent
 from training.data import Corpus, load_corpus
@@ -36,6 +39,19 @@ def at_least(low: float, kind: Callable[[str], float] = int) -> Callable[[str], 
             raise argparse.ArgumentTypeError(f"'{text}' is not a {'whole ' if kind is int else ''}number from {low} on")
         return value
     return read
+
+
+def on_device(name: str) -> torch.device:
+    """The device of that name, once a tensor could be made there.
+
+    Raises:
+        StudioError: it is not to be had here.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:      # torch without CUDA asserts
+        raise StudioError(f"The device '{name}' cannot be used ({' '.join(str(error).split())[:200]}). "
+                          f"Give cpu, cuda or mps.") from error
 
 
 def recipe_and_data(args: argparse.Namespace) -> tuple[Recipe, Corpus]:

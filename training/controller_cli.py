@@ -30,7 +30,7 @@ from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
 from diffusion.core.vocab import Vocabulary
 from training import controllers, reading, source, state
-from training.arguments import at_least
+from training.arguments import at_least, on_device
 from training.card import KNOWN_DATA, machine
 from training.controllers import RECIPES, Examples, Training
 from training.data import Encoded, Row, hold_out, meaning, read_part
@@ -78,6 +78,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--max-minutes", type=at_least(0, float), default=math.inf, metavar="M",
                         help="end after this time")
     parser.add_argument("--resume", action="store_true", help="go on from the last state")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--threads", type=at_least(1), default=1, help="threads of torch (default: %(default)s)")
     parser.set_defaults(run=train)
 
@@ -89,7 +90,8 @@ def train(args: argparse.Namespace) -> int:
         StudioError: data, models, labeller or state are not there or do not fit each other.
     """
     torch.set_num_threads(args.threads)
-    models = [diffusion.load(name) for name in args.model.split(",") if name != "none"]
+    device = on_device(args.device)
+    models = [diffusion.load(name).to(device) for name in args.model.split(",") if name != "none"]
     length = max((model.length for model in models), default=64)
     data = read(args.data, models, length)
     recipe = RECIPES[args.kind]
@@ -97,7 +99,7 @@ def train(args: argparse.Namespace) -> int:
     analyser = Analyser(tagger=args.tagger, parser=args.parser)
     kept, held_out = examples(args, data, analyser, length)
     folder = args.folder / args.kind
-    training = Training.begin(kept, recipe, data.vocab, data.labels, length)
+    training = Training.begin(kept, recipe, data.vocab, data.labels, length, device)
     if args.resume:
         training.resume(folder)
     elif state.found(folder):
@@ -105,18 +107,18 @@ def train(args: argparse.Namespace) -> int:
     counts = torch.bincount(kept.tokens.flatten(), minlength=len(data.vocab))
     say(f"{len(kept.tokens):,} rows, {len(held_out.tokens):,} held out; {args.kind}: "
         f"{', '.join(str(len(group)) for group in kept.classes)} classes; step {training.step} of {recipe.steps}")
-    training.run(kept, Softener(models, counts, torch.Generator()), args.max_minutes, say, folder)
+    training.run(kept, Softener(models, counts, torch.Generator(), device), args.max_minutes, say, folder)
     if training.step < recipe.steps:
         say(f"The time is over at step {training.step:,} of {recipe.steps:,}. --resume goes on from there.")
     training.reader.save(args.output)
-    written = _opened(args.output)
+    written = _opened(args.output).to(device)
     few = dataclasses.replace(held_out, tokens=held_out.tokens[:MEASURED_ROWS], targets=held_out.targets[:MEASURED_ROWS])
     info = {"reader": args.kind, "labels by": _labelled_by(args.kind, analyser),
             "beliefs of": {model.slug: model.hash for model in models}, "data": data.name,
             "rows": len(kept.tokens), "held out": len(held_out.tokens), **dataclasses.asdict(recipe), "steps": training.step,
             "planned steps": recipe.steps, "minutes": round(training.seconds / 60, 1),
             "parameters": sum(weight.numel() for weight in written.parameters()),
-            "bytes": (args.output / WEIGHTS).stat().st_size, **machine(torch.device("cpu"), args.threads),
+            "bytes": (args.output / WEIGHTS).stat().st_size, **machine(device, args.threads),
             "command": command_line(sys.argv[2:], "controller"), "measured": reading.measure(written, few, models)}
     write_card(args.output, info, data)
     for row in info["measured"]:

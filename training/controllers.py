@@ -44,13 +44,13 @@ class Recipe:
     width: int
     layers: int
     steps: int
-    batch: int = 48
+    batch: int = 96
     lr: float = 1.5e-3
     warmup: int = 200
     seed: int = 7
 
 
-RECIPES = {TAGS: Recipe(128, 2, 3000), CHART: Recipe(144, 3, 5000), SLOTS: Recipe(128, 2, 3000)}
+RECIPES = {TAGS: Recipe(128, 2, 8000), CHART: Recipe(144, 3, 8000), SLOTS: Recipe(128, 2, 8000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +129,16 @@ def loss(reader: Reader, probs: Tensor, targets: Sequence[Tensor], lengths: Sequ
         wanted = torch.full(probs.shape[:2], IGNORED)
         for row, target in zip(wanted, targets, strict=True):
             row[: len(target)] = target
-        return F.cross_entropy(reader(probs).flatten(0, 1), wanted.flatten(), ignore_index=IGNORED)
+        return F.cross_entropy(reader(probs).flatten(0, 1), wanted.flatten().to(probs.device), ignore_index=IGNORED)
     if reader.config.kind == SLOTS:
         groups = reader.groups(reader(probs))
-        wanted = torch.stack(list(targets), 1)
+        wanted = torch.stack(list(targets), 1).to(probs.device)
         return torch.stack([F.cross_entropy(logits, slot) for logits, slot in zip(groups, wanted, strict=True)]).mean()
     longest = max(lengths)
     first, last = torch.triu_indices(longest, longest)
     logits = reader.head.spans(reader.features(probs)[0], first, last)                        # (B, S, C)
-    return F.cross_entropy(logits.flatten(0, 1), spans_wanted(targets, lengths, longest)[:, first, last].flatten(),
-                           ignore_index=IGNORED)
+    wanted = spans_wanted(targets, lengths, longest)[:, first, last].to(probs.device)
+    return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED)
 
 
 def spans_wanted(targets: Sequence[Tensor], lengths: Sequence[int], longest: int) -> Tensor:
@@ -161,7 +161,8 @@ class Training:
     seconds: float = 0.0
 
     @classmethod
-    def begin(cls, examples: Examples, recipe: Recipe, vocab: Vocabulary, labels: LabelSet, length: int) -> Training:
+    def begin(cls, examples: Examples, recipe: Recipe, vocab: Vocabulary, labels: LabelSet, length: int,
+              device: torch.device | str = "cpu") -> Training:
         """Fresh weights from the recipe's seed."""
         torch.manual_seed(recipe.seed)
         config = ReaderConfig(examples.kind, len(vocab), examples.classes, examples.lexicon, recipe.width, recipe.layers,
@@ -169,6 +170,7 @@ class Training:
         reader = Reader(config, vocab.fingerprint, labels.fingerprint if examples.kind == SLOTS else "")
         if examples.log_lexicon is not None:
             reader.lexicon.copy_(examples.log_lexicon)
+        reader.to(device)
         return cls(reader, torch.optim.Adam(reader.parameters(), lr=recipe.lr, betas=_BETAS), recipe)
 
     def run(self, examples: Examples, soften: Softener, minutes: float, say: Say, folder: Path) -> None:
@@ -178,8 +180,8 @@ class Training:
         while self.step < self.recipe.steps:
             soften.generator.manual_seed(self.recipe.seed + 1_000_003 * self.step)            # a step draws the same after a pause
             rows = torch.randint(len(examples.tokens), (self.recipe.batch,), generator=soften.generator)
-            losses.append(self._update(soften(examples.tokens[rows], self.step), [examples.targets[row] for row in rows],
-                                       lengths[rows].tolist()))
+            probs = soften(examples.tokens[rows].to(soften.device), self.step)
+            losses.append(self._update(probs, [examples.targets[row] for row in rows], lengths[rows].tolist()))
             self.seconds = before + time.monotonic() - begun
             if self.step % SAY_EVERY == 0:
                 say(f"step {self.step} of {self.recipe.steps}: loss {sum(losses) / len(losses):.4f}, {self.seconds / 60:.1f} min")

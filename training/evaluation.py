@@ -14,6 +14,7 @@ from diffusion.core import checkpoint
 from diffusion.core.compute import choose
 from diffusion.core.errors import StudioError
 from diffusion.core.model import DiffusionModel
+from training.arguments import on_device
 from training.results import RESULTS, Result, Table, Value, cell, command_line, device_name, fingerprint, round_off
 
 ALL = "all"
@@ -36,12 +37,9 @@ def prepared(args: argparse.Namespace) -> Iterator[DiffusionModel]:
     """
     if args.threads:
         torch.set_num_threads(args.threads)
-    names = papers(args.paper)
+    names, device = papers(args.paper), on_device(args.device)
     for name in names:
-        try:
-            model = diffusion.load(name).to(args.device).eval()
-        except RuntimeError as error:
-            raise StudioError(f"The device '{args.device}' cannot be used ({error}). Give cpu, cuda or mps.") from error
+        model = diffusion.load(name).to(device).eval()
         missing = (len(names) > 1 or args.paper == ALL) and args.compute not in model.paths
         choose(model, "auto" if missing else args.compute)
         yield model

@@ -50,15 +50,15 @@ def measure(reader: Reader, examples: Examples, models: Sequence[DiffusionModel]
     The beliefs: the rows themselves, and what each model believes of them at each of `TIMES`; the number of words is told.
     """
     counts = [Count() for _ in (*LEVELS, None)]
-    generator = torch.Generator().manual_seed(seed)
-    soften = Softener(models, torch.ones(reader.config.words), generator)
+    device = reader.embedding.device
+    soften = Softener(models, torch.ones(reader.config.words), torch.Generator().manual_seed(seed), device)
     for start in range(0, len(examples.tokens), _BATCH):
         tokens = examples.tokens[start:start + _BATCH]
         targets, lengths = examples.targets[start:start + _BATCH], (tokens >= UNK).sum(1).tolist()
-        longest = max(lengths) + 1
+        tokens, longest = tokens.to(device), max(lengths) + 1
         for probs in _beliefs(tokens, soften):
             framed = frame(probs[:, :longest], tokens[:, :longest])
-            entropy = -torch.special.xlogy(framed, framed).sum(-1).sum(1) / torch.tensor(lengths)
+            entropy = -torch.special.xlogy(framed, framed).sum(-1).sum(1).cpu() / torch.tensor(lengths)
             levels = torch.bucketize(entropy, torch.tensor(LEVELS)).tolist()
             for level, row in zip(levels, _counted(reader, framed, targets, lengths), strict=True):
                 counts[level].add(*row)
@@ -77,12 +77,12 @@ def _beliefs(tokens: Tensor, soften: Softener) -> Iterator[Tensor]:
 def _counted(reader: Reader, probs: Tensor, targets: Sequence[Tensor], lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """For each row: right, wanted, said."""
     if reader.config.kind == TAGS:
-        for said, target in zip(reader(probs).argmax(-1), targets, strict=True):
+        for said, target in zip(reader(probs).argmax(-1).cpu(), targets, strict=True):
             known = target != IGNORED
             total = int(known.sum())
             yield int((said[: len(target)] == target)[known].sum()), total, total
     elif reader.config.kind == CHART:
-        said = reader(probs).argmax(-1)                                                       # (B, L, L)
+        said = reader(probs).argmax(-1).cpu()                                                 # (B, L, L)
         wanted = spans_wanted(targets, lengths, max(lengths))
         for found, right, length in zip(said, wanted, lengths, strict=True):
             upper = torch.ones(length, length, dtype=torch.bool).triu()
@@ -90,6 +90,6 @@ def _counted(reader: Reader, probs: Tensor, targets: Sequence[Tensor], lengths: 
             found = torch.where(right == IGNORED, 0, found)
             yield int(((found == right) & (right > 0)).sum()), int((right > 0).sum()), int((found > 0).sum())
     else:
-        said = torch.stack([logits.argmax(-1) for logits in reader.groups(reader(probs))], 1)
+        said = torch.stack([logits.argmax(-1) for logits in reader.groups(reader(probs))], 1).cpu()
         for found, target in zip(said, targets, strict=True):
             yield int((found == target).sum()), len(target), len(target)

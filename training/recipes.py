@@ -46,6 +46,7 @@ class Recipe:
 
 _SMALL = BackboneConfig(width=192, layers=4, heads=4)
 _E2E = BackboneConfig(width=256, layers=5, heads=4, dropout=0.1)
+_WIDE = BackboneConfig(width=256, layers=5, heads=4)
 _CHARACTERS = BackboneConfig(width=160, layers=4, heads=4, length=192)     # 98% of E2E's training texts fit
 
 RECIPES: dict[str, Recipe] = {
@@ -62,6 +63,14 @@ RECIPES: dict[str, Recipe] = {
                                           ema=0.998, warmup=200),
     "ld4lg-e2e-small": Recipe("ld4lg", ld4lg.Config(_SMALL), steps=5_500, lr=1.5e-3, short=None, ema=0.999),
     "rdlm-e2e-small": Recipe("rdlm", rdlm.Config(_SMALL), steps=12_000, short=32),
+    # The small networks on a GPU: twice the batch, as many steps as its minutes allow.
+    "diffusion-lm-e2e-small-gpu": Recipe("diffusion-lm", diffusion_lm.Config(_SMALL), steps=20_000, batch=128),
+    "seqdiffuseq-e2e-small-gpu": Recipe("seqdiffuseq", seqdiffuseq.Config(_SMALL, refit_stride=2_000), steps=20_000, batch=128,
+                                  short=32),
+    "sedd-e2e-small-gpu": Recipe("sedd", sedd.Config(_SMALL), steps=20_000, batch=128, short=32),
+    "ld4lg-e2e-small-gpu": Recipe("ld4lg", ld4lg.Config(_SMALL), steps=20_000, batch=128, lr=1.5e-3, short=None),
+    "rdlm-e2e-small-gpu": Recipe("rdlm", rdlm.Config(_SMALL, word_width=128), steps=20_000, batch=128, short=32),
+    "rdlm-e2e-wide-gpu": Recipe("rdlm", rdlm.Config(_WIDE, word_width=128), steps=20_000, batch=128, lr=1.5e-3, short=32),
     "rdlm-characters-small": Recipe("rdlm", rdlm.Config(_CHARACTERS), steps=4_000, short=128, vocab="characters"),
     "ar-e2e-small": Recipe("ar", autoregressive.Config(width=192, layers=5, dropout=0.0), steps=6_000, lr=1e-3,
                            short=None),

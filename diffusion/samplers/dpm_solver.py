@@ -40,7 +40,7 @@ class DPMSolver(Sampler):
         alpha_t, alpha_s = model.signal_for(state.x, t), model.signal_for(state.x, s)
         x0_hat = prediction.native
         if s == 0:                                       # lambda is infinite there: the exact limit is x0_hat
-            return Transition(Gaussian(x0_hat, x0_hat), mean=x0_hat, std=torch.zeros(())), Memory(x0_hat, torch.zeros(1))
+            return Transition(Gaussian(x0_hat, x0_hat), mean=x0_hat, std=torch.zeros(())), Memory(x0_hat, x0_hat.new_zeros(1))
         h = half_log_snr(alpha_s) - half_log_snr(alpha_t)
         direction = x0_hat
         if memory is not None:
@@ -48,7 +48,7 @@ class DPMSolver(Sampler):
             reach = (1 / (2 * r)).clamp(max=REACH)
             direction = (1 + reach) * x0_hat - reach * memory.x0_hat
         x = ((1 - alpha_s) / (1 - alpha_t)).sqrt() * state.x - alpha_s.sqrt() * torch.expm1(-h) * direction
-        return Transition(Gaussian(x, x0_hat), mean=x, std=torch.zeros(())), Memory(x0_hat, h[None])
+        return Transition(Gaussian(x, x0_hat), mean=x, std=torch.zeros(())), Memory(x0_hat, h[None].to(x0_hat.device))
 
 
 def half_log_snr(alpha_bar: Tensor) -> Tensor:
