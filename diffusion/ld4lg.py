@@ -154,7 +154,7 @@ class LD4LG(GaussianModel):
         told, both = self.asked(request)
         batch, signal = len(state.x), self.signal(t)
         z, x_hat = (state.x.repeat(2, 1, 1), state.x0_hat.repeat(2, 1, 1)) if both else (state.x, state.x0_hat)
-        v_hat = self.velocity(z, x_hat, signal.reshape(1), told)              # one time for all rows: the same bits alone
+        v_hat = self.velocity(z, x_hat, signal.reshape(1).to(z.device), told)     # one time for all rows: the same bits alone
         if both:
             v_hat = torch.lerp(v_hat[batch:], v_hat[:batch], request.guidance_scale)
         x_hat = self.point(state.x, v_hat, signal)

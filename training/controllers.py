@@ -50,7 +50,7 @@ class Recipe:
     seed: int = 7
 
 
-RECIPES = {TAGS: Recipe(128, 2, 8000), CHART: Recipe(144, 3, 8000), SLOTS: Recipe(128, 2, 8000)}
+RECIPES = {TAGS: Recipe(128, 2, 28_800), CHART: Recipe(144, 3, 18_000), SLOTS: Recipe(128, 2, 22_100)}
 
 
 @dataclass(frozen=True, slots=True)

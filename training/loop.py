@@ -88,9 +88,9 @@ def start(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
             checkpoint.fill(model, opened)
         else:
             latent.take_over(model, opened, before)
-            if isinstance(model, diffusion.LD4LG):
-                about |= gate.check(model.codec, data, options.below_gate)
-        about["init_from"] = {"name": options.init_from, "hash": opened.hash, "steps": opened.card.get("steps")}
+        if isinstance(model, diffusion.LD4LG):
+            about |= gate.check(model.codec, data, options.below_gate)
+        about["init_from"] = begun_from(options.init_from, opened)
     model.train()
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
@@ -99,6 +99,17 @@ def start(recipe: Recipe, data: Corpus, options: Options, accelerator: Accelerat
     model, optimiser = accelerator.prepare(model, optimiser)
     ema = {name: value.detach().clone() for name, value in checkpoint.distinct(model).items()}
     return Run(recipe, model, optimiser, ema, torch.Generator().manual_seed(recipe.seed), about=about)
+
+
+def begun_from(name: str, opened: checkpoint.Checkpoint) -> dict[str, Any]:
+    """What a card says of the checkpoint that a run starts from, and of the one that this had started from, and so on.
+
+    Of a folder only the last two parts of its path are told, since folders differ between machines.
+    """
+    short = "/".join(Path(name).parts[-2:]) if Path(name).is_absolute() else name
+    told = {"name": short, "hash": opened.hash, **{key: opened.card.get(key) for key in ("recipe", "steps", "batch", "minutes")}}
+    earlier = opened.card.get("init_from")
+    return {**told, "init_from": earlier} if earlier else told
 
 
 def _same_words(opened: checkpoint.Checkpoint, slug: str, data: Corpus) -> None:

@@ -65,6 +65,7 @@ def _table(head: str, lines: list[str]) -> str:
 def _shown(value: Any) -> str:
     """A value in a cell of a table; separators of the table are taken out."""
     if isinstance(value, dict):
-        value = ", ".join(f"{key} {item}" for key, item in value.items())
+        value = ", ".join(f"started from: {_shown(item)}" if key == "init_from" else f"{key} {item}"
+                          for key, item in value.items() if item is not None)
     text = f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
     return text.replace("|", "/").replace("\n", " ")

@@ -223,11 +223,16 @@ def test_a_run_that_starts_from_a_checkpoint_has_its_weights_a_fresh_optimiser_a
         assert torch.equal(value, first.ema[name].bfloat16().float()) and torch.equal(value, second.ema[name])
     assert not second.optimiser.state_dict()["state"] and second.step == 0 and second.model.training
     finished = train(tiny(steps=3), data, options)
-    told = {"name": str(folder), "hash": checkpoint.read(folder).hash, "steps": 3}
+    told = card(finished, data, "tiny")["init_from"]
+    assert told["name"] == "/".join(folder.parts[-2:]) and told["hash"] == checkpoint.read(folder).hash
+    assert told["steps"] == 3 and told["recipe"] == "tiny" and "init_from" not in told
     assert card(finished, data, "tiny")["init_from"] == told
     resumed = train(tiny(steps=3), data, Options(tmp_path / "second", resume=True, look_every=0))
     assert card(resumed, data, "tiny")["init_from"] == told
     assert card(first, data, "tiny")["init_from"] is None
+    again = export.write(finished, data, "tiny", tmp_path / "again")
+    third = start(tiny(steps=3), data, Options(tmp_path / "third", init_from=str(again), look_every=0))
+    assert third.about["init_from"]["init_from"] == told         # the whole way is told
 
 
 def test_a_checkpoint_of_another_paper_is_no_start(tmp_path):
