@@ -35,7 +35,7 @@ class Remembered:
             fresh = dict(zip(new, compute(rows[list(new.values())]), strict=True))
             if len(self.known) + len(fresh) <= self.most:
                 self.known.update({key: value.clone() for key, value in fresh.items()})
-        return [fresh[key] if key in fresh else self.known[key] for key in keys]
+        return [fresh[key] if key in fresh else self.known[key].to(rows.device) for key in keys]     # the model may have moved
 
 
 class Codec(nn.Module):
