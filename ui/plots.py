@@ -67,7 +67,7 @@ def plotly_script() -> Path:
 
 
 def pack(figure: Any, caption: str = "", *, name: str = "figure", label: str = "", lasso: bool = False, zoom: bool = False,
-         start: int | None = None) -> str:
+         start: int | None = None, points: str = "") -> str:
     """A figure as the component takes it: one string, with its frames.
 
     Args:
@@ -78,11 +78,12 @@ def pack(figure: Any, caption: str = "", *, name: str = "figure", label: str = "
         lasso: points can be chosen with a lasso.
         zoom: the wheel zooms.
         start: frame that it opens on; None for the last.
+        points: what the ids of the points mean; a lasso stays from figure to figure while they mean the same.
     """
     values = dict(figure) if isinstance(figure, Mapping) else json.loads(figure.to_json())
     layout = {key: value for key, value in values.get("layout", {}).items() if key != "template"}    # its colours hide the page's
     message = {**values, "layout": layout, "caption": caption, "name": name, "label": label, "lasso": lasso, "zoom": zoom,
-               **({} if start is None else {"start": start})}
+               "points": points, **({} if start is None else {"start": start})}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -110,7 +110,8 @@ class Embedding:
         if found is None:                                # a mistyped search keeps the map; else there is none to keep
             return [gr.skip() if search else "", _sentence(wrong), *rest]
         figure, note = found
-        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=view in FLAT, zoom=True), "", *rest]
+        return [plots.pack(figure, note, name=f"words-{paper}-{view}", lasso=view in FLAT, zoom=True,
+                           points=f"words of {paper}" if view not in (*OF_RUN, "sentences") else view), "", *rest]
 
     def written(self, paper: str, sample: int, key: str) -> str:
         """The words of the run's sample, those that the paper knows to be pressed."""

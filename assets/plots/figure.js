@@ -9,7 +9,7 @@ const NARROW = 560;                                      // pixels; on a phone t
 class FigureView {
   constructor(box, settings) {
     Object.assign(this, {box, settings, message: null, shown: false, drawing: Promise.resolve(), frames: [], index: 0,
-                         marked: new Set()});
+                         marked: new Set(), caught: new Set()});
     box.figureView = this;
     this.tools = new FigureTools(this);
     this.canvas = make("div", "tdl-figure-canvas", "", box);
@@ -25,6 +25,7 @@ class FigureView {
 
   show(message) {
     if (message && JSON.stringify(message) === JSON.stringify(this.message)) return;
+    if (this.caught.size && message?.points !== this.message?.points) this.select(null);   // other points: the lasso is over
     this.message = message;
     this.box.hidden = !message;
     if (message && this.shown) this.draw();
@@ -70,7 +71,8 @@ class FigureView {
     this.alert.hidden = true;
     const same = wanted.layout?.uirevision, kept = this.ready && same !== undefined && this.revision === same;
     this.solid = solid;
-    await this.plotly.react(this.canvas, figure);
+    this.redrawing = true;                               // plotly gives up its outline then, and calls that a selection of nothing
+    await this.plotly.react(this.canvas, figure).finally(() => { this.redrawing = false; });
     this.sketched?.remove();
     if (!this.ready) this.listen();
     Object.assign(this, {ready: true, frames: figure.frames || [], revision: same});
@@ -113,9 +115,20 @@ class FigureView {
              marker: {size: type === "scatter3d" ? 8 : 13, symbol: "diamond", color: "var(--tdl-accent)"}}];
   }
 
+  keep(data) {                                           // what a lasso caught stays caught in other colours and views
+    if (!this.caught.size || !this.message.lasso) return data;
+    const places = ids => (ids || []).flatMap((id, place) => this.caught.has(id) ? [place] : []);
+    return data.map(trace => trace.meta === "marked" ? trace : {...trace, selectedpoints: places(trace.customdata)});
+  }
+
+  select(ids) {
+    this.caught = new Set(ids || []);
+    this.tell("select", ids && {ids});
+  }
+
   figure(message) {
     const colour = pageColours(this.box), {layout = {}, frames = [], data} = inColours(
-      {...message, data: [...message.data, ...this.marks(message.data)]}, colour);
+      {...message, data: [...this.keep(message.data), ...this.marks(message.data)]}, colour);
     const config = {displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: Boolean(message.zoom),
                     doubleClick: "reset", showTips: false};
     const narrow = this.canvas.clientWidth < NARROW;
@@ -126,9 +139,10 @@ class FigureView {
     this.canvas.on("plotly_click", event => this.tell("click", this.point(event.points[0])));
     this.canvas.on("plotly_hover", event => this.tell("hover", this.point(event.points[0])));
     this.canvas.on("plotly_unhover", () => this.tell("hover", null));
-    this.canvas.on("plotly_selected", event => this.tell("select", event?.points
-      ? {ids: [...new Set(event.points.map(point => point.customdata).filter(id => id !== undefined))]} : null));
-    this.canvas.on("plotly_deselect", () => this.tell("select", null));
+    const caught = event => event?.points
+      ? [...new Set(event.points.map(point => point.customdata).filter(id => id !== undefined))] : null;
+    for (const name of ["plotly_selected", "plotly_deselect"])
+      this.canvas.on(name, event => { if (!this.redrawing) this.select(caught(event)); });
   }
 
   point(point) {

@@ -56,7 +56,7 @@ class FigureTools {
     }
     plotly.relayout(canvas, {...changes, selections: []});
     plotly.restyle(canvas, {selectedpoints: null});
-    this.view.tell("select", null);
+    this.view.select(null);
     box.dispatchEvent(new CustomEvent("figure-reset", {bubbles: true}));
   }
 }

@@ -82,6 +82,28 @@ def test_the_lasso_lists_its_words(new_page):
     expect(page.locator("#space-near")).to_contain_text("In the lasso: 11 words")
 
 
+def test_a_lasso_stays_in_other_colours_and_ends_with_the_tool_that_resets(new_page):
+    page = new_page("?paper=diffusion-lm&steps=6&samples=1&seed=3")
+    state(page, "Done")
+    opened(page)
+    lasso(page)
+    caught = page.locator("#space-run .tdl-caught")
+    expect(caught.first).to_be_visible()
+    kept = """() => document.querySelector('#space-map .js-plotly-plot').data.filter(trace => trace.customdata)
+        .reduce((sum, trace) => sum + (trace.selectedpoints || []).length, 0)"""
+    drawn(page)
+    choose(page, "space-colour", "slot")
+    page.wait_for_function("window.drawings > 0")
+    assert caught.count() > 0
+    page.wait_for_function(f"({kept})() === 11 + 2")           # and the rings around words of the run
+    page.get_by_role("button", name="Reset").first.click()
+    expect(caught).to_have_count(0)
+    drawn(page)
+    choose(page, "space-colour", "part of speech")
+    page.wait_for_function("window.drawings > 0")
+    page.wait_for_function(f"({kept})() === 0")
+
+
 def test_a_position_is_followed_through_words_a_triangle_and_a_sphere(new_page):
     page = new_page("?paper=diffusion-lm&steps=6&samples=1&seed=3")
     state(page, "Done")
