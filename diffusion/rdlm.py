@@ -13,7 +13,8 @@ short (`readout="words"`); what a point itself says about its symbol is added to
 so that the network is left with the context; it reads beside the points the mean of word vectors under what the points say
 (`word_width`), because two digits, of 29 values each, do not tell by a linear map which of 817 words they are; the mask is the
 only start, whose likelihood bound is strict (the paper's
-text8 model mixes two). The paper's formula for the spread lacks a factor; the table here is the corrected one. Times
+text8 model mixes two); sampling redraws every word at each step unless the paper's walk is asked for, because it writes
+better. The paper's formula for the spread lacks a factor; the table here is the corrected one. Times
 from the window are not weighed back: the window is a weight of the loss.
 
 Source: Jo and Hwang (2025), arXiv 2502.11564.
@@ -89,7 +90,7 @@ class RDLM(SphereModel):
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
     temperature: ClassVar[float] = 0.4                   # the choice is in assets/results
-    samplers: ClassVar[tuple[str, ...]] = ("geodesic", "sphere-ode")
+    samplers: ClassVar[tuple[str, ...]] = ("redraw", "geodesic", "sphere-ode")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:
         super().__init__(config, vocab, labels)

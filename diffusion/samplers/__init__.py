@@ -10,7 +10,9 @@ from diffusion.samplers.euler import Euler
 from diffusion.samplers.first_hitting import FirstHitting
 from diffusion.samplers.geodesic import Geodesic
 from diffusion.samplers.ode import SphereODE
+from diffusion.samplers.redraw import Redraw
 from diffusion.samplers.renoise import Renoise
 
 SAMPLERS: dict[str, type[Sampler]] = {kind.slug: kind for kind in (
-    Ancestral, DDIM, DPMSolver, Renoise, Analytic, Euler, Confidence, FirstHitting, Geodesic, SphereODE)}
+    Ancestral, DDIM, DPMSolver, Renoise, Analytic, Euler, Confidence, FirstHitting, Redraw, Geodesic,
+    SphereODE)}

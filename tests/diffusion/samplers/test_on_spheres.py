@@ -64,8 +64,8 @@ def test_samples_of_32_steps_follow_the_corpus_from_every_start(kind, prior):
     check_follows_the_corpus(kind, 32, prior=prior)
 
 
-def test_every_sampler_of_the_paper_is_checked():
-    assert RDLM.samplers == (Geodesic.slug, SphereODE.slug)
+def test_every_sampler_is_checked_but_redraw_which_is_exact_for_one_word_alone():
+    assert set(RDLM.samplers) == {Geodesic.slug, SphereODE.slug, "redraw"}
 
 
 @pytest.mark.slow
