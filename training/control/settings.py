@@ -43,13 +43,19 @@ class Setting:
 
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # tuning-guidance-diffusion-lm.json
-    ("diffusion-lm", "pos"): Setting(options=(("inner_steps", 2),)),
-    ("diffusion-lm", "span"): Setting((20.0,), (("inner_steps", 4),)),
+    ("diffusion-lm", "pos"): Setting((6.5,), (("inner_steps", 2),)),             # between 4, too weak, and 8, less fluent
+    ("diffusion-lm", "tree"): Setting(options=(("inner_steps", 2),)),
+    ("diffusion-lm", "span"): Setting((40.0,), (("inner_steps", 2),)),
+    ("diffusion-lm", "content+pos"): Setting(options=(("inner_steps", 2),)),     # as of tags and trees alone
+    ("diffusion-lm", "content+tree"): Setting(options=(("inner_steps", 2),)),
     ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),              # Diffusion-LM's, not tuned for it
-    ("sedd", "pos"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2))),
-    # the sampler of tags, not tuned for trees and spans
-    ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2))),
-    ("sedd", "span"): Setting((20.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 4))),
+    ("sedd", "pos"): Setting((6.5,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
+    ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.9))),
+    ("sedd", "span"): Setting((20.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.9))),
+    # SEDD's, not tuned for them
+    ("seqdiffuseq", "tree"): Setting(options=(("inner_steps", 2),)),
+    ("rdlm", "pos"): Setting(options=(("inner_steps", 2),)),
+    ("rdlm", "tree"): Setting(options=(("inner_steps", 2),)),
 }
 
 
