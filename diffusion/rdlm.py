@@ -11,11 +11,10 @@ Different here (each a field of `Config`; `Config.paper()` has the paper's own s
 a word at one position and gives logits of words, so that the belief knows which digits go together and sequences stay
 short (`readout="words"`); what a point itself says about its symbol is added to the logits in closed form (`evidence`),
 so that the network is left with the context; it reads beside the points the mean of word vectors under what the points say
-(`word_width`), because two digits, of 29 values each, do not tell by a linear map which of 817 words they are; the mask is the
-only start, whose likelihood bound is strict (the paper's
-text8 model mixes two); sampling redraws every word at each step unless the paper's walk is asked for, because it writes
-better. The paper's formula for the spread lacks a factor; the table here is the corrected one. Times
-from the window are not weighed back: the window is a weight of the loss.
+(`word_width`), because two digits, of 29 values each, do not tell by a linear map which of 817 words they are; the mask
+is the only start, whose likelihood bound is strict (the paper's text8 model mixes two). Sampling redraws every word at
+each step unless the paper's walk is asked for, because it writes better. The paper's formula for the spread lacks a
+factor; the table here is the corrected one. Times from the window are not weighed back: the window is a weight of the loss.
 
 Source: Jo and Hwang (2025), arXiv 2502.11564.
 """

@@ -191,3 +191,19 @@ def test_the_paper_s_settings_read_digits_from_two_starts():
     paper = Config.paper(Config().backbone)
     assert (paper.readout, paper.prior, paper.threshold, paper.evidence) == ("digits", "mixed", 0.35, False)
     assert (paper.beta_low, paper.beta_high, paper.schedule) == (1e-3, 0.2, "geometric")
+
+
+def test_the_network_reads_beside_the_points_the_mean_word_vector_under_what_they_say(monkeypatch):
+    model, read = random_model(word_width=6), []
+    evaluate = model.evaluate
+    monkeypatch.setattr(model, "evaluate", lambda inputs, *rest: read.append(inputs[..., -6:]) or evaluate(inputs, *rest))
+    tokens, label = torch.tensor([[3, 5, 4, 1]]), model.labels.free()[None]
+    with torch.no_grad():
+        for t in (0.0, 1.0):
+            model.believe(model.noise(tokens, t, Rng([1])), torch.tensor([t]), label)
+        model.frequent[4] = 50.0                         # what is frequent is what a point at the start can mean
+        model.believe(model.noise(tokens, 1.0, Rng([1])), torch.tensor([1.0]), label)
+    torch.testing.assert_close(read[0], model.words[tokens], atol=1e-3, rtol=0)      # a point at its vertex says its word
+    assert (read[1] - read[1][:, :1]).abs().max() < 1e-4                             # at the start all points say the same
+    torch.testing.assert_close(read[2], model.words[4].expand(1, 4, -1), atol=1e-3, rtol=0)
+    assert model.network_inputs(2)[0].shape[-1] == model.base * model.count + 6
