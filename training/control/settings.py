@@ -51,7 +51,7 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),              # Diffusion-LM's, not tuned for it
     ("sedd", "pos"): Setting((6.5,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
     ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.9))),
-    ("sedd", "span"): Setting((20.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.9))),
+    ("sedd", "span"): Setting((30.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
     # SEDD's, not tuned for them
     ("seqdiffuseq", "tree"): Setting(options=(("inner_steps", 2),)),
     ("rdlm", "pos"): Setting(options=(("inner_steps", 2),)),
