@@ -18,7 +18,7 @@ class Redraw(Sampler):
     of walked on with. Not the paper's; steps are shorter where the words are decided."""
 
     slug: ClassVar[str] = "redraw"
-    title: ClassVar[str] = "Redraw (words drawn, points anew)"
+    title: ClassVar[str] = "Redraw words"
     spaces: ClassVar[tuple[Space, ...]] = (Space.SPHERES,)
 
     def times(self, model: SphereModel, steps: int) -> list[float]:

@@ -42,7 +42,7 @@ class Setting:
 
 
 SETTINGS: dict[tuple[str, str], Setting] = {
-    ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # tuning-guidance-diffusion-lm.json
+    ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # chosen with an earlier checkpoint
     ("diffusion-lm", "pos"): Setting((6.5,), (("inner_steps", 2),)),             # between 4, too weak, and 8, less fluent
     ("diffusion-lm", "tree"): Setting(options=(("inner_steps", 2),)),
     ("diffusion-lm", "span"): Setting((40.0,), (("inner_steps", 2),)),
