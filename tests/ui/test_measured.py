@@ -66,11 +66,13 @@ def test_every_number_of_a_shipped_paper_s_page_stands_in_a_result_file_or_its_c
     page = paper_page.numbers(paper, studio.digest(slug))
     given = {measured.plain(value) for item in measured.of_checkpoint(slug, studio.digest(slug))
              for table in item.tables for row in table.rows for value in row.values()}
+    claims = measured.ablations(slug)
+    given |= {measured.plain(value) for _, table, _ in claims for row in table.rows for value in row.values()}
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
     import html
     assert cells and {html.unescape(cell) for cell in cells} <= given | {"–"}
     commands = re.findall(r'class="tdl-origin"><code>([^<]*)</code>', page)
-    assert len(commands) == len(measured.of_checkpoint(slug, studio.digest(slug)))
+    assert len(commands) == len(measured.of_checkpoint(slug, studio.digest(slug))) + len(claims)
 
 
 def test_the_training_curve_is_that_of_the_card():
