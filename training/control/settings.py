@@ -52,10 +52,11 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("sedd", "pos"): Setting((6.5,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
     ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.9))),
     ("sedd", "span"): Setting((30.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
-    # SEDD's, not tuned for them
-    ("seqdiffuseq", "tree"): Setting(options=(("inner_steps", 2),)),
-    ("rdlm", "pos"): Setting(options=(("inner_steps", 2),)),
-    ("rdlm", "tree"): Setting(options=(("inner_steps", 2),)),
+    ("seqdiffuseq", "tree"): Setting(options=(("inner_steps", 2),)),             # Diffusion-LM's, not tuned for it
+    # a belief at temperature 0.3 needs more nats
+    ("rdlm", "content"): Setting((12.0,)),
+    ("rdlm", "pos"): Setting((24.0,), (("inner_steps", 2),)),
+    ("rdlm", "tree"): Setting((24.0,), (("inner_steps", 2),)),
 }
 
 
