@@ -97,7 +97,7 @@ class SeqDiffuSeq(EmbeddingModel):
     source: ClassVar[bool] = True
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
-    temperature: ClassVar[float] = 0.5                   # fluent and still varied; the choice is in assets/results
+    temperature: ClassVar[float] = 0.5                   # fluent and still varied; chosen with an earlier checkpoint
     samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++", "renoise")
     cache_source: bool = True    # False encodes the source again at every step, to measure what that costs
     bound_start: float = 0.05    # time below which `bound` leaves the word to the head; every choice gives a bound

@@ -63,10 +63,10 @@ RECIPES: dict[str, Recipe] = {
                                           ema=0.998, warmup=200),
     "ld4lg-e2e-small": Recipe("ld4lg", ld4lg.Config(_SMALL), steps=5_500, lr=1.5e-3, short=None, ema=0.999),
     "rdlm-e2e-small": Recipe("rdlm", rdlm.Config(_SMALL), steps=12_000, short=32),
-    # The small networks on a GPU: twice the batch, as many steps as its minutes allow.
+    # On a GPU: twice the batch; RDLM also on a wider network.
     "diffusion-lm-e2e-small-gpu": Recipe("diffusion-lm", diffusion_lm.Config(_SMALL), steps=20_000, batch=128),
     "seqdiffuseq-e2e-small-gpu": Recipe("seqdiffuseq", seqdiffuseq.Config(_SMALL, refit_stride=2_000), steps=20_000, batch=128,
-                                  short=32),
+                                         short=32),
     "sedd-e2e-small-gpu": Recipe("sedd", sedd.Config(_SMALL), steps=20_000, batch=128, short=32),
     "ld4lg-e2e-small-gpu": Recipe("ld4lg", ld4lg.Config(_SMALL), steps=20_000, batch=128, lr=1.5e-3, short=None),
     "rdlm-e2e-small-gpu": Recipe("rdlm", rdlm.Config(_SMALL, word_width=128), steps=20_000, batch=128, short=32),

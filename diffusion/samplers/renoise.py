@@ -15,7 +15,8 @@ from diffusion.samplers.ancestral import posterior
 
 
 class Renoise(Sampler):
-    """Forgets the old noise and draws new noise around the predicted text, so that texts of different seeds differ more.
+    """Forgets the old noise and draws new noise around the predicted text. Mistakes are forgotten too: at the same number of steps
+    texts are more fluent than ancestral ones, and more alike.
 
     `mix` is the chance of it at each step, in the first `mix_share` of the steps; all other steps are ancestral.
     """
