@@ -15,7 +15,7 @@ from controllers.gradient import ascent
 from controllers.length import Length
 from controllers.linguistics import analysers
 from controllers.linguistics.tagsets import UNIVERSAL
-from controllers.reader import Reader
+from controllers.reader import Reader, closed
 from diffusion.core.errors import StudioError, nearest, objection
 from diffusion.core.types import Request
 from diffusion.core.vocab import END
@@ -151,6 +151,8 @@ class PartsOfSpeech(Controller):
 
     def _in_context(self, probs: Tensor, share: Tensor) -> Tensor:
         """log p(tags) (B,) by the reader, which sees the words around; `share` (B, L, K) says where the tags stand."""
+        if not self.open:                                                     # the number of words is settled
+            probs, share = closed(probs, len(self.tags)), share[:, : len(self.tags) + 1]
         told = Reader.for_beliefs(READER, probs)(probs).log_softmax(-1)                       # (B, L, T)
         places = [place for place, tag in enumerate(self.tags) if tag in UNIVERSAL]
         ids = [UNIVERSAL.index(self.tags[place]) for place in places]

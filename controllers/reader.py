@@ -173,6 +173,14 @@ class Reader(nn.Module):
         return _moved(cls, FOLDER / name, _stamp(FOLDER / name), probs.device, probs.dtype)
 
 
+def closed(probs: Tensor, count: int) -> Tensor:
+    """Beliefs (B, L, V) about the first `count` words with a certain END behind them, (B, count + 1, V): what a reader has to see
+    where the number of words is settled."""
+    end = torch.zeros_like(probs[:, :1])
+    end[..., END] = 1
+    return torch.cat([probs[:, :count], end], 1)
+
+
 def command(name: str) -> str:
     """The command that trains a reader."""
     return f"python -m training controller {name} --data FOLDER --output {FOLDER / name}"

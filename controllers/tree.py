@@ -17,7 +17,7 @@ from controllers.linguistics import analysers, brackets
 from controllers.linguistics.brackets import ROOTS, Tree
 from controllers.linguistics.charts import CHAIN, chart
 from controllers.linguistics.tagsets import OTHERWISE, PENN, USUAL_WORDS
-from controllers.reader import Reader
+from controllers.reader import Reader, closed
 from diffusion.core.errors import StudioError, known_or_raise, objection
 from diffusion.core.types import Request
 from diffusion.core.vocab import END
@@ -151,9 +151,7 @@ class SyntaxTree(Controller):
         """log p(the wanted label) of every span (B, S), and the wanted classes (S,), 0 for none."""
         reader = Reader.for_beliefs(READER, probs)
         first, last, wanted = _targets(self.tree, reader.config.classes[0])
-        # The number of words is the tree's own: the reader sees words up to there and the end behind them.
-        seen = probs[:, : self.count]
-        features, _ = reader.features(torch.cat([seen, _end(probs)], 1))
+        features, _ = reader.features(closed(probs, self.count))              # the number of words is the tree's own
         chances = torch.log_softmax(reader.head.spans(features, first, last), -1)             # (B, S, C)
         return chances.gather(-1, wanted.expand(len(probs), -1)[..., None])[..., 0], wanted
 
@@ -257,9 +255,3 @@ def _parts(label: str) -> list[str]:
     spans = [(start, stop) for start in range(len(names)) for stop in range(start + 1, len(names) + 1)]
     return [CHAIN.join(names[start:stop]) for start, stop in sorted(spans, key=lambda span: span[0] - span[1])]
 
-
-def _end(probs: Tensor) -> Tensor:
-    """A position that is END for certain, (B, 1, V)."""
-    row = torch.zeros_like(probs[:, :1])
-    row[..., END] = 1
-    return row
