@@ -46,6 +46,7 @@ SCHEDULE = "clamped-cosine"
 BOUND_START = 0.15       # time at which the likelihood bound leaves the words to the decoder
 MOST_ASKED = 8.0         # nats: what a ruled-out word asks of the probe, at most
 REACH = 0.25             # how far a wish may move x_hat in one step, as a share of its norm
+NUDGE = 0.03             # the same for what is ruled out: the decoder obeys that anyway, and greater moves break the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ class LD4LG(GaussianModel):
         """The belief becomes what was asked for; x_hat moves so that, to first order, the probe follows along that change.
 
         With p' the belief asked for, x_hat moves along g = J^T (p' - p), J the probe's Jacobian (one VJP), by
-        (p' - p) . wanted / |g|^2, at most `REACH` of its norm. What x_hat could not follow shows in the next free belief.
+        (p' - p) . wanted / |g|^2, at most `REACH` of its norm for wishes, and before them, where words are ruled out, at most
+        `NUDGE`. What x_hat could not follow shows in the next free belief.
 
         Raises:
             StudioError: the language model is a foreign one.
@@ -174,16 +176,24 @@ class LD4LG(GaussianModel):
         reason = self.no_control()
         if reason is not None:
             raise StudioError(reason)
-        logits = prediction.logits + wanted
-        probs, x_hat = logits.softmax(-1), prediction.native
-        change = probs - prediction.logits.softmax(-1)                        # (B, L, V)
+        ruled_out = torch.where(wanted == -torch.inf, wanted, 0.0)
+        wishes = torch.where(wanted == -torch.inf, 0.0, wanted)
+        logits, probs, x_hat = prediction.logits, prediction.logits.softmax(-1), prediction.native
+        for part, reach in ((ruled_out, NUDGE), (wishes, REACH)):
+            if part.any():
+                logits, before = logits + part, probs
+                probs = logits.softmax(-1)
+                x_hat = self._moved(x_hat, probs - before, part, reach)
+        return Prediction(logits, x_hat, prediction.nfe, probs)
+
+    def _moved(self, x_hat: Tensor, change: Tensor, wanted: Tensor, reach: float) -> Tensor:
+        """x_hat after one move for a change (B, L, V) of the belief that was asked for by `wanted`, (B, L, V) or (L, V) nats."""
         slope = self._pulled(x_hat, change)
         asked = (change * wanted.clamp(-MOST_ASKED, MOST_ASKED)).sum((1, 2))  # (B,)
         size = slope.square().sum((1, 2))
         step = asked / size.clamp(min=1e-12)
-        limit = REACH * x_hat.square().sum((1, 2)).sqrt() / size.sqrt().clamp(min=1e-12)
-        moved = x_hat + torch.minimum(step, limit)[:, None, None] * slope
-        return Prediction(logits, moved, prediction.nfe, probs)
+        limit = reach * x_hat.square().sum((1, 2)).sqrt() / size.sqrt().clamp(min=1e-12)
+        return x_hat + torch.minimum(step, limit)[:, None, None] * slope
 
     def _pulled(self, x_hat: Tensor, change: Tensor) -> Tensor:
         """J^T change, (B, l, D), of the probe's logits at x_hat."""

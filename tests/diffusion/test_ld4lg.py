@@ -13,7 +13,7 @@ from diffusion.core import schedules
 from diffusion.core.errors import StudioError
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.vocab import END, PAD
-from diffusion.ld4lg import LD4LG, REACH
+from diffusion.ld4lg import LD4LG, NUDGE, REACH
 from tests.contract.papers import SEEDS, Wish, ask, believe, model, sources, text_rows, told
 from tests.tiny import shrunk, tiny_model
 
@@ -89,13 +89,14 @@ def test_a_small_wish_moves_the_probe_by_what_was_asked_to_first_order():
     assert (after.softmax(-1)[:, 3, 7] > before.softmax(-1)[:, 3, 7]).all()
 
 
-def test_no_wish_moves_the_latents_further_than_its_reach():
+@pytest.mark.parametrize(("others", "reach"), [(-torch.inf, NUDGE), (-9.0, REACH)])
+def test_what_is_ruled_out_moves_the_latents_less_far_than_a_wish(others, reach):
     free, paper = believe(NAME), model(NAME)
-    wanted = torch.full_like(free.logits, -torch.inf)
+    wanted = torch.full_like(free.logits, others)
     wanted[..., 5] = 0
     moved = (paper.absorb(free, wanted).native - free.native).square().sum((1, 2)).sqrt()
-    reach = REACH * free.native.square().sum((1, 2)).sqrt()
-    assert (moved <= reach * 1.0001).all() and (moved > 0.9 * reach).any()
+    limit = reach * free.native.square().sum((1, 2)).sqrt()
+    assert (moved <= limit * 1.0001).all() and (moved > 0.9 * limit).any()
 
 
 @pytest.mark.parametrize("words", [1, 5, 9])
