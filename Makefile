@@ -3,6 +3,7 @@
 #   make PYTHON=/path/to/python3.12 app     choose the Python that creates .venv (3.11 or 3.12)
 #   make app ARGS="--device cpu"            arguments for app.py
 #   make test PYTEST_ARGS="-k space"        arguments for pytest
+#   make test WORKERS=4                     processes that share the tests (2 unless told); 0 for none beside pytest's own
 #   make app TORCH_INDEX=                   take torch from PyPI alone (on Linux its build for NVIDIA GPUs, 3 GB); where no
 #                                           GPU is found, its CPU index (200 MB) is looked at too
 
@@ -11,10 +12,12 @@ PYTHON      ?=
 TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu)
 ARGS        ?=
 PYTEST_ARGS ?=
+WORKERS     ?= 2
 
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check install
 TORCH       := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
+PYTEST      := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 FIND_PYTHON := sh scripts/find_python.sh $(if $(PYTHON),"$(PYTHON)")
 
 .PHONY: help app test test-fast lint resolve space clean
@@ -29,10 +32,10 @@ app: $(VENV)/.run-time
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.development
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.development
-	$(BIN)/python -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow and not browser" $(PYTEST_ARGS)
 
 lint: $(VENV)/.development
 	$(BIN)/python -m ruff check .
