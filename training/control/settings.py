@@ -46,11 +46,11 @@ RENOISED: tuple[tuple[str, Option], ...] = (("sampler", "renoise"), ("steps", 32
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # chosen with an earlier checkpoint
     ("diffusion-lm", "content"): Setting((16.0,)),
-    ("diffusion-lm", "pos"): Setting((4.0,), RENOISED),
+    ("diffusion-lm", "pos"): Setting((3.5,), RENOISED),
     ("diffusion-lm", "tree"): Setting(options=RENOISED),
     ("diffusion-lm", "span"): Setting((50.0,), RENOISED),
     ("diffusion-lm", "infill"): Setting(options=(("sampler", "renoise"), ("steps", 32))),
-    ("diffusion-lm", "content+pos"): Setting((12.0, 4.0), RENOISED),
+    ("diffusion-lm", "content+pos"): Setting((12.0, 3.5), RENOISED),
     ("diffusion-lm", "content+tree"): Setting(options=RENOISED),
     ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),              # Diffusion-LM's, not tuned for it
     ("sedd", "pos"): Setting((6.5,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
