@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from controllers.linguistics.slot_matcher import SLOTS
+from controllers.settings import Option
 from diffusion.core.checkpoint import BUNDLED
 from diffusion.core.compute import PATHS
 from diffusion.core.errors import StudioError
@@ -34,7 +35,7 @@ def numbers(kind: Callable[[str], float]) -> Callable[[str], list[float]]:
     return read
 
 
-def option(text: str) -> tuple[str, list[settings.Option]]:
+def option(text: str) -> tuple[str, list[Option]]:
     """A field of a request with values for argparse."""
     try:
         return settings.option(text)

@@ -15,6 +15,7 @@ from pathlib import Path
 import diffusion
 from controllers import CONTROLLERS, parse_controls
 from controllers.base import Context, why_not
+from controllers.settings import Setting, setting
 from diffusion.autoregressive import load_judge
 from diffusion.core.errors import StudioError, known_or_raise, objection
 from diffusion.core.model import DiffusionModel
@@ -119,12 +120,12 @@ def _taken(model: DiffusionModel, control: str, found: Sequence[Target]) -> list
     return [target for target, reason in zip(found, reasons, strict=True) if reason is None]
 
 
-def _settings(args: argparse.Namespace, slug: str, control: str) -> list[settings.Setting]:
+def _settings(args: argparse.Namespace, slug: str, control: str) -> list[Setting]:
     """The setting that was chosen for a control, or all that the arguments make of it."""
     options = dict(args.option or ())
     if args.guidance_scale:
         options["guidance_scale"] = args.guidance_scale
-    return settings.varied(settings.setting(slug, control), len(PARTS[control]), args.nats, options)
+    return settings.varied(setting(slug, control), len(PARTS[control]), args.nats, options)
 
 
 def _ledger(args: argparse.Namespace, bench: Bench, jobs: Sequence[Job]) -> Ledger:

@@ -20,6 +20,7 @@ import diffusion
 from controllers import parse_controls
 from controllers.base import Context, Controlled
 from controllers.linguistics.slot_matcher import VALUES, named
+from controllers.settings import Setting
 from controllers.strategies import STRATEGIES
 from diffusion.core.errors import known_or_raise
 from diffusion.core.labels import parse_meaning
@@ -31,7 +32,6 @@ from diffusion.core.vocab import END, PAD, split
 from training import metrics, quality
 from training.control.readings import JUDGE, LABELLER, Readings, Words
 from training.control.scoring import Scoring
-from training.control.settings import Setting
 from training.control.targets import PARTS, Target
 from training.control.wishes import SUCCESS, Value, Wish
 from training.ledger import Ledger

@@ -14,6 +14,7 @@ import controllers
 from controllers import reader
 from controllers.base import Controller, Score, knob
 from controllers.linguistics import bundled
+from controllers.settings import Setting, setting
 from diffusion.core import checkpoint
 from diffusion.core.types import Request
 from tests.support import evaluation, tiny_treebank
@@ -22,7 +23,7 @@ from training.control import command, measure, origins, tables, targets
 from training.control.measure import Course, Job, Run
 from training.control.readings import Readings
 from training.control.scoring import Scoring
-from training.control.settings import Setting, setting, varied
+from training.control.settings import varied
 from training.control.wishes import Count, Value
 from training.ledger import Ledger
 from training.quality import Bench

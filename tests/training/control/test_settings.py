@@ -1,22 +1,11 @@
-"""A setting is one way to bring a control about; ways are compared by varying it."""
+"""Ways to bring a control about are compared by varying a setting."""
 
 import pytest
 
+from controllers.settings import Setting
 from diffusion.core.errors import StudioError
 from diffusion.core.types import Request
-from training.control.settings import SETTINGS, Setting, option, setting, varied
-from training.control.targets import PARTS
-
-
-def test_every_chosen_setting_is_of_a_control_with_a_strength_for_each_part_and_makes_a_request():
-    for (_, control), chosen in SETTINGS.items():
-        assert len(chosen.nats) in (0, len(PARTS[control]))
-        assert isinstance(chosen.request(), Request)
-        assert control == "class" or chosen.request().guidance_scale == 1.0
-
-
-def test_a_control_without_a_row_is_brought_about_as_usual():
-    assert setting("no-such-paper", "pos") == Setting() and str(Setting()) == "usual"
+from training.control.settings import option, varied
 
 
 def test_strengths_and_options_are_combined_and_the_rest_stays_as_chosen():
