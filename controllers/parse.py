@@ -26,12 +26,27 @@ def parse_control(text: str, context: Context, known: Mapping[str, type[Controll
     kind = known[known_or_raise("control", slug[:60], known)]
     if not equals or not target.strip():
         raise StudioError(f"The control '{slug}' needs a target. Write it like {slug}={kind.example}.")
-    strength = _STRENGTH.fullmatch(target)
-    if strength is None or (kind.at and "@" not in strength[1]):
-        return Controlled(kind.parse(target.strip(), context), kind.nats)
+    bare, strength = _parted(kind, target)
+    if not strength:
+        return Controlled(kind.parse(bare, context), kind.nats)
     if not kind.has_strength:
-        raise StudioError(f"The control '{slug}' has no strength that could be set. Leave '@{strength[2]}' out.")
-    return Controlled(kind.parse(strength[1].strip(), context), _nats(strength[2]))
+        raise StudioError(f"The control '{slug}' has no strength that could be set. Leave '@{strength}' out.")
+    return Controlled(kind.parse(bare, context), _nats(strength))
+
+
+def with_strength(text: str, nats: float, known: Mapping[str, type[Controller]]) -> str:
+    """A control's text with this strength in nats in place of its own; as it was where its kind is unknown or has none."""
+    slug, _, target = text.partition("=")
+    kind = known.get(slug.strip())
+    return f"{slug}={_parted(kind, target)[0]}@{nats:g}" if kind is not None and kind.has_strength else text
+
+
+def _parted(kind: type[Controller], target: str) -> tuple[str, str]:
+    """A target without its strength, and the strength, empty where none is written."""
+    found = _STRENGTH.fullmatch(target)
+    if found is None or (kind.at and "@" not in found[1]):
+        return target.strip(), ""
+    return found[1].strip(), found[2]
 
 
 def _nats(text: str) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ui import cards, meaning
+from ui.advice import advice, advised
 from ui.catalogue import PaperInfo, SamplerInfo
 from ui.messages import attempt
 from ui.options import OPTIONS, STEERING, Option
@@ -33,7 +34,7 @@ class Form:
     """The widgets of an order, built where it is made.
 
     `inputs` are all widgets of an order in a fixed order, `shown` what else the form shows; `read` makes an order of the inputs'
-    values, `fill` the updates of both that show an order.
+    values, `fill` the updates of both that show an order. `advice` and `take` are rendered by whoever places the form.
     """
 
     def __init__(self, studio: Studio) -> None:
@@ -85,6 +86,8 @@ class Form:
         gr.HTML("<h2>Controls</h2>", elem_classes="tdl-subhead")
         self.controls = cards.cards(self.studio.kinds(paper.slug), paper.slug, self._read_sentence)
         self.objection = gr.HTML("", visible=False, elem_id="objection", elem_classes="tdl-objection")
+        self.advice = gr.HTML("", visible=False, render=False, elem_classes="tdl-advice", elem_id="advice")
+        self.take = gr.Button("Use", size="sm", visible=False, render=False, min_width=48, scale=0, elem_id="take")
         self.preference = gr.HTML(preference_html(paper), visible=not paper.hard, elem_classes="tdl-about", elem_id="preference")
         self.guidance = gr.Slider(0, 10, Order.guidance_scale, step=0.1, label="Guidance scale", elem_id="guidance", buttons=[],
                                   visible=paper.source, info="label and source: 0 ignores, 1 follows, more insists")
@@ -110,6 +113,10 @@ class Form:
         changed = [self.controls.input, self.controls.change, self.paper.change]
         gr.on(changed, self._change_controls, [self.paper, self.controls], [self.objection, self.guidance],
               trigger_mode="always_last", **HIDDEN)
+        asking = [*changed, self.source.change, self.sampler.change, self.strategy.change,
+                  *(slider.release for slider in (self.steps, self.temperature, *self.steering.values()))]
+        gr.on(asking, self._advise, self.inputs, [self.advice, self.take], trigger_mode="always_last", **HIDDEN)
+        self.take.click(self._take, self.inputs, [*self.inputs, *self.shown, self.advice, self.take], **HIDDEN)
         self.sampler.input(self._change_sampler, [self.paper, self.sampler], adapted[1:], **HIDDEN)
         self.strategy.input(self._change_strategy, [self.paper, self.strategy], [*self.steering.values()], **HIDDEN)
         typed = [self.source.input, self.source.blur]    # what is pasted over a text that came from here is seen on leaving
@@ -172,6 +179,19 @@ class Form:
         sentence = sentence or self.studio.objection(order)
         guided = paper.source or any(control.startswith("label=") for control in controls)
         return [gr.update(value=f"<p role='status'>{_safe([sentence])}</p>", visible=bool(sentence)), gr.update(visible=guided)]
+
+    def _advise(self, *values: Any) -> list[Any]:
+        """What was found to work better for what is asked than what the form shows; nothing while a value is not possible."""
+        order, _ = attempt(lambda: self.read(values))
+        sentence = advice(order) if order else ""
+        return [gr.update(value=f"<p role='status'>{_safe([sentence])}</p>", visible=bool(sentence)),
+                gr.update(visible=bool(sentence))]
+
+    def _take(self, *values: Any) -> list[Any]:
+        """The form with what was found to work better."""
+        order, _ = attempt(lambda: self.read(values))
+        untouched = [gr.skip()] * (len(self.inputs) + len(self.shown))
+        return [*(self.fill(advised(order)) if order else untouched), *[gr.update(visible=False)] * 2]
 
     def _read_sentence(self, slug: str, sentence: str, paper: str) -> str:
         """The target that a sentence has, or what is wrong, as JSON text for the panel."""

@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.context import Context
 
 from ui import cards, comparisons, gallery, links, messages, theme
+from ui.advice import advised
 from ui.forms import Form
 from ui.line import Waiting
 from ui.order import MAX_TEXT, Order
@@ -52,6 +53,8 @@ class Generate:
             with gr.Column(scale=0, min_width=300, elem_classes="tdl-form"):
                 self.form = Form(self.studio)
                 with gr.Row(elem_classes="tdl-go"):
+                    self.form.advice.render()
+                    self.form.take.render()
                     self.go = gr.Button("Generate", variant="primary", elem_id="generate", min_width=120, scale=3)
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=70, scale=1)
             with gr.Column(scale=1, min_width=320, elem_classes="tdl-stage"):
@@ -64,11 +67,11 @@ class Generate:
         self._connect_figures()
 
     def _build_examples(self) -> list[tuple[gr.Button, Order]]:
-        offered = [(title, replace(self.form.start, **changes)) for title, changes in EXAMPLES]
+        offered = [(title, advised(replace(self.form.start, **changes))) for title, changes in EXAMPLES]
         readers = [slug for slug, paper in self.form.papers.items() if paper.source]
         if readers:
             title, changes = FROM_SOURCE
-            offered.append((title, Order(paper=readers[0], **changes)))
+            offered.append((title, advised(Order(paper=readers[0], **changes))))
         with gr.Row(elem_classes="tdl-examples"):
             gr.HTML("Try", elem_classes="tdl-try")
             return [(gr.Button(title, size="sm", min_width=20, scale=0, elem_classes="tdl-example"), order)

@@ -27,6 +27,20 @@ def settings(page, steps=6, samples=2):
     page.locator("#samples input").fill(str(samples))
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_what_works_best_for_a_control_is_said_where_generate_is_and_taken_over_by_a_click(new_page, size):
+    page = new_page("?paper=diffusion-lm&steps=5&control=infill%3Da+___")
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    expect(page.locator("#advice")).to_contain_text("sampler Re-noise (generation by q), steps 32")
+    for name in ("advice", "take", "generate", "stop"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= size[0] and box["y"] + box["height"] <= size[1]
+    page.locator("#take").click()
+    expect(page.locator("#sampler input")).to_have_value("Re-noise (generation by q)")
+    expect(page.locator("#take")).to_be_hidden()
+    assert page.locator("#steps input[type=number]").input_value() == "32"
+
+
 def test_choosing_a_paper_changes_samplers_and_options_and_it_writes(browser_page):
     state(browser_page, "Stored run")
     assert choices(browser_page, "paper") == [kind.title for kind in PAPERS.values()]
