@@ -40,6 +40,8 @@ class Setting:
 
 # Re-noising forgets what a wish broke: more success at half the perplexity, and 32 steps do as well as 64.
 RENOISED: tuple[tuple[str, Option], ...] = (("sampler", "renoise"), ("steps", 32), ("inner_steps", 2))
+# The surest words first, and the least likely ones hidden again.
+REVISED: tuple[tuple[str, Option], ...] = (("sampler", "confidence"), ("revise", 2), ("steps", 32), ("inner_steps", 2))
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # chosen with an earlier checkpoint
     ("diffusion-lm", "content"): Setting((16.0,)),
@@ -51,15 +53,16 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "content+tree"): Setting(options=RENOISED),
     # slots are missed less often and BLEU is higher; measured by `evaluate quality --what source`
     ("seqdiffuseq", SOURCE): Setting(options=(("sampler", "renoise"),)),
-    ("seqdiffuseq", "pos"): Setting(options=(("inner_steps", 2),)),              # Diffusion-LM's, not tuned for it
-    ("sedd", "pos"): Setting((6.5,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
-    ("sedd", "tree"): Setting(options=(("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.9))),
-    ("sedd", "span"): Setting((30.0,), (("sampler", "confidence"), ("revise", 2), ("inner_steps", 2), ("temperature", 0.8))),
-    ("seqdiffuseq", "tree"): Setting(options=(("inner_steps", 2),)),             # Diffusion-LM's, not tuned for it
-    # a belief at temperature 0.3 needs more nats
-    ("rdlm", "content"): Setting((12.0,)),
-    ("rdlm", "pos"): Setting((24.0,), (("inner_steps", 2),)),
+    ("seqdiffuseq", "pos"): Setting((5.0,), (*RENOISED, ("temperature", 0.7))),
+    ("seqdiffuseq", "tree"): Setting(options=(*RENOISED, ("temperature", 0.7))),
+    ("seqdiffuseq", "span"): Setting((50.0,), RENOISED),
+    ("sedd", "pos"): Setting((6.0,), (*REVISED, ("temperature", 0.8))),
+    ("sedd", "tree"): Setting(options=(*REVISED, ("temperature", 0.9))),
+    ("sedd", "span"): Setting((40.0,), (*REVISED, ("temperature", 0.8))),
+    ("rdlm", "content"): Setting((24.0,)),
+    ("rdlm", "pos"): Setting((16.0,), (("inner_steps", 2),)),
     ("rdlm", "tree"): Setting((24.0,), (("inner_steps", 2),)),
+    ("rdlm", "span"): Setting((50.0,), (("inner_steps", 2),)),
 }
 
 
