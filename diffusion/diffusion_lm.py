@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
@@ -102,8 +103,7 @@ class DiffusionLM(EmbeddingModel):
         """
         scale, noisy = self.config.embedding_scale, x
         if scale is not None:                            # unit variance into the network at every noise level
-            signal = self.alpha_bar(t)[:, None, None]
-            x, x0_hat = x * torch.rsqrt(1 - signal * (1 - scale**2)), x0_hat / scale
+            x, x0_hat = x * self._gain(t), x0_hat / scale
         inputs = torch.cat([x, x0_hat], -1) if self.config.self_conditioning else x
         output = self.evaluate(inputs, t, label).float()
         if self.config.readout == "belief":
@@ -112,6 +112,11 @@ class DiffusionLM(EmbeddingModel):
             signal = self.alpha_bar(t)[:, None, None]
             output = (noisy - (1 - signal).sqrt() * output) / signal.sqrt()
         return self._inside(output, table) @ table.T + self.bias, output
+
+    def _gain(self, t: Tensor) -> Tensor:
+        """What brings x_t to unit variance at times (B,), (B, 1, 1); of one time for all rows it is computed once."""
+        schedule, scale = self.config.schedule, self.config.embedding_scale
+        return _known_gain(schedule, scale, t.item()) if schedules.shared(t) else _gain(schedule, scale, t)
 
     def _inside(self, x0_hat: Tensor, table: Tensor) -> Tensor:
         """x0_hat (B, L, D); of predicted noise, brought into the ball that holds all embeddings and so every mean of them.
@@ -131,15 +136,13 @@ class DiffusionLM(EmbeddingModel):
         """The belief at time t, guided by the label where the request asks for it."""
         label, scale = self.label_batch(request), request.guidance_scale
         table = self.table()
-        free = torch.zeros_like(label)
         both = scale not in (0, 1) and bool((label != 0).any())
         if both:
-            label = torch.cat([label, free])
+            label = torch.cat([label, torch.zeros_like(label)])
         elif scale == 0:
-            label = free
+            label = torch.zeros_like(label)
         x, x0_hat = (state.x.repeat(2, 1, 1), state.x0_hat.repeat(2, 1, 1)) if both else (state.x, state.x0_hat)
-        time = torch.full((1,), t, device=x.device)      # one for all rows: the same bits alone or in a batch
-        logits, own = self.believe(x, x0_hat, time, label, table)
+        logits, own = self.believe(x, x0_hat, schedules.moment(t, x.device), label, table)
         return self.guided(logits, own if own is None else self._inside(own, table), request, len(state.x))
 
     # ---- the process
@@ -231,3 +234,14 @@ class DiffusionLM(EmbeddingModel):
             logits, own = self.believe(x, x0_hat, t, label, table)
             x0_hat = self._mean_of(logits, own, table)
         return logits, x0_hat
+
+
+def _gain(schedule: str, scale: float, t: Tensor) -> Tensor:
+    """What brings x_t to unit variance where embeddings have root mean square `scale`, at times t (B,): (B, 1, 1)."""
+    signal = schedules.alpha_bar(schedule)(t)[:, None, None]
+    return torch.rsqrt(1 - signal * (1 - scale**2))
+
+
+@lru_cache(maxsize=8192)
+def _known_gain(schedule: str, scale: float, t: float) -> Tensor:
+    return _gain(schedule, scale, torch.full((1,), t))

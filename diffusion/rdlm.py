@@ -28,9 +28,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusion.core import sphere
+from diffusion.core import schedules, sphere
 from diffusion.core.beliefs import guide, most_likely_text, with_temperature
-from diffusion.core.bridge import Bridge, Schedule, SphereModel
+from diffusion.core.bridge import KEPT, Bridge, Schedule, SphereModel
 from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.types import Prediction, Request
@@ -105,6 +105,7 @@ class RDLM(SphereModel):
         self.late = Bridge(schedule, self.base, uniform=config.prior == "uniform")
         self.early = Bridge(schedule, self.base, uniform=True) if config.prior == "mixed" else self.late
         self.window = Window(*config.window, config.floor)
+        self._readings: dict[float, tuple[Tensor, Tensor, Tensor]] = {}
         self.register_buffer("digits", sphere.to_digits(torch.arange(words), self.base, self.count), persistent=False)
         ruled_out = torch.zeros(self.never().shape).masked_fill(self.never(), -torch.inf)
         self.register_buffer("ruled_out", ruled_out, persistent=False)
@@ -130,12 +131,26 @@ class RDLM(SphereModel):
             return torch.where(first[..., None], early[0], late[0]), torch.where(first, early[1], late[1])
         return torch.where(first, early, late)
 
+    def _reading(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How points at times (B,) are read, (B, 1, 1, b or 1) each: centre and scale of a coordinate, evidence in a unit of it.
+
+        Of one time for all rows it is computed once, because every run asks for it.
+        """
+        at = t.item() if schedules.shared(t) else None
+        found = None if at is None else self._readings.get(at)
+        if found is None:
+            times = t[:, None, None]
+            centre, scale = self._at(times, "scale")
+            found = centre, scale[..., None], self._at(times, "evidence")[..., None]
+            if at is not None and len(self._readings) < KEPT:
+                self._readings[at] = found
+        return found
+
     def believe(self, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
         """One network evaluation: points x (B, L, m, b + 1), t (B,) or (1,), label (B, S) -> logits (B, L, V)."""
-        times, points = t[:, None, None], x[..., :-1]
-        centre, scale = self._at(times, "scale")
-        inputs = ((points - centre) / scale[..., None]).flatten(2)                           # (B, L, m b)
-        symbols = points * self._at(times, "evidence")[..., None]
+        points, (centre, scale, evidence) = x[..., :-1], self._reading(t)
+        inputs = ((points - centre) / scale).flatten(2)                                      # (B, L, m b)
+        symbols = points * evidence
         if self.config.word_width:
             alone = (sphere.join(symbols, len(self.vocab)) + self.frequent).softmax(-1)      # each position by itself
             inputs = torch.cat([inputs, alone @ self.words], -1)
@@ -148,14 +163,13 @@ class RDLM(SphereModel):
     def predict(self, state: Tensor, t: float, request: Request) -> Prediction:
         """The belief at time t, guided by the label where the request asks for it."""
         label, scale = self.label_batch(request), request.guidance_scale
-        batch, free = len(label), torch.zeros_like(label)
+        batch = len(label)
         both = scale not in (0, 1) and bool((label != 0).any())
         if both:
-            label, state = torch.cat([label, free]), state.repeat(2, 1, 1, 1)
+            label, state = torch.cat([label, torch.zeros_like(label)]), state.repeat(2, 1, 1, 1)
         elif scale == 0:
-            label = free
-        time = torch.full((1,), t, device=state.device)  # one for all rows: the same bits alone or in a batch
-        logits = self.believe(state, time, label)
+            label = torch.zeros_like(label)
+        logits = self.believe(state, schedules.moment(t, state.device), label)
         guided = guide(logits[:batch], logits[batch:], request) if both else logits
         length = guided.shape[1]
         if self.sharpness(request) != 1:
@@ -194,7 +208,7 @@ class RDLM(SphereModel):
 
     def noise(self, tokens: Tensor, t: float, rng: Rng) -> Tensor:
         """Points at time t of walks to the digits of tokens (B, L)."""
-        return self.bridge(t).noised(self.digits[tokens], torch.full((1, 1, 1), t, device=tokens.device), rng)
+        return self.bridge(t).noised_at(self.digits[tokens], t, rng)
 
     def survival(self, t: float) -> Tensor:
         """Share of the mean point's power that lies on its vertex, the probability that the square-root map gives it, (1,)."""

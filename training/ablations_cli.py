@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,13 +19,13 @@ import torch
 
 import diffusion
 from diffusion.autoregressive import LanguageModel, load_judge
-from diffusion.core import checkpoint
 from diffusion.core import source as source_ids
 from diffusion.core.compute import PATHS, choose
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.loop import resolved
 from diffusion.core.model import DiffusionModel
 from training import ablation_measures, evaluation, export, likelihood, quality, recipes, source
+from training.ablation_rows import here, machines, read, rows_of, shipped_hash, still_true, tables
 from training.ablations import Ablation, Variant, ablations, digest, recipe_of
 from training.arguments import at_least
 from training.data import Corpus, load_corpus
@@ -35,12 +34,10 @@ from training.loop import Options, train
 from training.progress import say
 from training.quality import Bench
 from training.recipes import Recipe
-from training.results import Result, Row, Table, command_line, device_name, fingerprint
+from training.results import Result, Row, command_line, fingerprint
 
 STEPS, SAMPLES, TEXTS, DRAWS, REPEATS = 1200, 256, 512, 4, 7
 SAVE_EVERY = 200
-SHOWN = ("ablation", "variant", "bits per token", "± (95%)", "perplexity / human", "distinct-4 / human", "copied 4-grams %",
-         "seconds")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -78,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     for number, (name, ablation, variant, key) in enumerate(rows, 1):
         if ledger.find(key) is None:
             say(f"{number} of {len(rows)}: {name}, {variant.name}")
-        ledger.row(key, lambda ablation=ablation, variant=variant: lab.measure(ablation, variant))
+        ledger.row(key, lambda ablation=ablation, variant=variant: {**lab.measure(ablation, variant), **here()})
     result = dataclasses.replace(ledger.blank, tables=tables(ledger.rows))
     result.save(ledger.path)
     print(f"\n{result.tables[0].caption}\n{evaluation.plain(result.tables[0])}")
@@ -216,62 +213,21 @@ class Lab:
 def opened(args: argparse.Namespace, lab: Lab, chosen: Mapping[str, Ablation], keys: list[Row]) -> Ledger:
     """The ledger of all rows, with those of an earlier run that stay true: rows wanted now, and of ablations not asked for."""
     path, known = args.json or args.output / "ablations.json", ablations(args.steps)
-    found = [row for row in _read(path, lab) if _still_true(row, known)]
+    old = read(path, lab.data, lab.judge.hash)
+    found = [row for row in rows_of(old) if still_true(row, known)]
     ledger = Ledger(rows=found)
     again = [row for key in keys if (row := ledger.find(key)) is not None]
     kept = [row for row in found if row["ablation"] not in chosen or row in again]
     used = [known[name] for name in known if name in chosen or any(row["ablation"] == name for row in kept)]
     slugs = {slug for ablation in used if ablation.kind != "trained" for slug in ablation.papers()}
     checkpoints: dict[str, str] = {slug: str(shipped_hash(slug)) for slug in sorted(slugs)}
-    options = {name: getattr(args, name) for name in ("steps", "samples", "texts", "draws", "compute", "threads")}
-    blank = Result("ablations", "all papers", command_line(sys.argv[2:], "ablations"),
+    options: dict[str, Any] = {name: getattr(args, name) for name in ("steps", "samples", "texts", "draws", "compute", "threads")}
+    command = command_line(sys.argv[2:], "ablations")
+    if kept:
+        earlier = [*old["options"].get("earlier", ()), old["command"]]
+        options["earlier"] = [other for other in dict.fromkeys(earlier) if other != command]
+    new: list[Row] = [{**key, **here()} for key in keys if ledger.find(key) is None]
+    blank = Result("ablations", "all papers", command,
                    {"rows": quality.ROW_SEED, "samples": f"0-{args.samples - 1}", "times": likelihood.SEED},
-                   device_name(torch.device("cpu")), args.compute, {**checkpoints, "judge": lab.judge.hash}, [], options,
-                   lab.data)
+                   machines([*kept, *new]), args.compute, {**checkpoints, "judge": lab.judge.hash}, [], options, lab.data)
     return Ledger(blank, tables, path, kept)
-
-
-def _read(path: Path, lab: Lab) -> list[Row]:
-    """The rows of an earlier run on the same data, by the same judge.
-
-    Raises:
-        StudioError: the file is not one of this command's.
-    """
-    if not path.exists():
-        return []
-    try:
-        old: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        rows = [row for row in old["tables"][0]["rows"] if row["judge"] == lab.judge.hash]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise StudioError(f"'{path}' is not a result of this command ({type(error).__name__}), so no row of it can be kept. "
-                          f"Name another file with --json.") from error
-    return rows if old.get("data") == lab.data else []
-
-
-def _still_true(row: Row, known: Mapping[str, Ablation]) -> bool:
-    """Whether a row's ablation still exists, and the checkpoint that it was measured on still ships."""
-    ablation = known.get(str(row["ablation"]))
-    if ablation is None or ablation.kind == "trained":
-        return ablation is not None
-    return shipped_hash(str(row["paper"])) == row["weights"]
-
-
-def shipped_hash(slug: str) -> str | None:
-    """The hash of the bundled checkpoint of that name, None where there is none."""
-    weights = checkpoint.BUNDLED / slug / checkpoint.WEIGHTS
-    return fingerprint(weights) if weights.is_file() else None
-
-
-def tables(rows: list[Row]) -> list[Table]:
-    """All rows in the order of the ablations, and what each ablation is about."""
-    known = ablations(STEPS)
-    places = {(name, variant.name): place for place, (name, variant) in enumerate(
-        (name, variant) for name, ablation in known.items() for variant in ablation.variants)}
-    ordered = sorted(rows, key=lambda row: places.get((row["ablation"], row["variant"]), len(places)))
-    show = [name for name in SHOWN if any(name in row for row in ordered)]
-    if any(row.get("strict bound") is False for row in ordered):
-        show.insert(show.index("± (95%)") + 1, "strict bound")
-    claims: list[Row] = [{"ablation": name, "paper": ablation.paper, "claim": ablation.claim, "source": ablation.source}
-                         for name, ablation in known.items() if any(row["ablation"] == name for row in ordered)]
-    measured = Table.of("What each part is good for: variants that differ in it alone", ordered, show)
-    return [measured, Table.of("What the papers say of it", claims)]

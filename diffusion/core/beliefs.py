@@ -67,6 +67,17 @@ def with_temperature(logits: Tensor, temperature: float) -> Tensor:
     return torch.cat([logits[..., : END + 1], scaled + shift], -1)
 
 
+def entropy_below(logits: Tensor, probs: Tensor, most: Tensor, best: Tensor) -> Tensor:
+    """Entropy (B, L) in nats of beliefs whose softmax is known, without a logarithm for every word: -log p* - sum p (l - l*).
+
+    Args:
+        logits, probs: l and p, (B, L, V).
+        most, best: p* and its word, the likeliest at each position, (B, L, 1).
+    """
+    below = (logits - logits.gather(-1, best)).clamp_(min=-1e4)               # 0 x -inf would be nan
+    return -most[..., 0].log() - torch.linalg.vecdot(probs, below)
+
+
 def pressure(free: Tensor, steered: Tensor) -> Tensor:
     """How far steering moved the belief at each position: KL(steered || free) in nats, (B, L, V) twice -> (B, L)."""
     if steered is free:

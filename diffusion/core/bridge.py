@@ -30,6 +30,7 @@ from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.types import Space
 
 TABLE_STEPS, WALKERS = 400, 1024
+KEPT = 4096              # times of which constants are kept: every run asks for the same ones
 SCHEDULES = ("geometric", "linear")
 
 
@@ -93,6 +94,7 @@ class Bridge:
         self.sine = math.sqrt(1 - self.cosine**2)
         self._table = table(schedule, base, self.cosine)
         self._placed: dict[torch.device, tuple[Tensor, Tensor]] = {}
+        self.around = lru_cache(maxsize=KEPT)(self._around)
 
     def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Table and start where they are needed, in fp32."""
@@ -121,8 +123,17 @@ class Bridge:
 
     def noised(self, digits: Tensor, t: Tensor, rng: Rng | BatchRng) -> Tensor:
         """Points at times t of bridges to symbols (B, ...): exp_mean(spread z), (B, ..., b + 1)."""
-        mean = self.mean(digits, t)
-        return sphere.exp(mean, self.place(t)[1][..., None] * sphere.project(mean, rng.normal(*mean.shape[1:])))
+        return _scattered(self.mean(digits, t), self.place(t)[1][..., None], rng)
+
+    def noised_at(self, digits: Tensor, t: float, rng: Rng) -> Tensor:
+        """The same at one time for all rows, bit by bit."""
+        means, spread = self.around(t, digits.device)
+        return _scattered(means[digits], spread, rng)
+
+    def _around(self, t: float, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Means of the bridges to every symbol at time t (b, b + 1), and the spread around them (1,)."""
+        time = torch.full((1,), t, device=device)
+        return self.mean(torch.arange(self.base, device=device), time), self.place(time)[1]
 
     def evidence(self, t: Tensor, most: float = 200.0) -> Tensor:
         """Nats by which a symbol becomes likelier for each unit of its coordinate, at times t; at most `most`.
@@ -195,6 +206,11 @@ class Bridge:
         rest = F.normalize(rest - sphere.dot(rest, vertex) * vertex - sphere.dot(rest, side) * side, dim=-1)
         length = (1 - a.square() - g.square()).clamp(min=0).sqrt()
         return a[..., None] * vertex + g[..., None] * side + length[..., None] * rest
+
+
+def _scattered(mean: Tensor, spread: Tensor, rng: Rng | BatchRng) -> Tensor:
+    """exp_mean(spread z) for means (B, ..., b + 1), z standard normal in the tangent space."""
+    return sphere.exp(mean, spread * sphere.project(mean, rng.normal(*mean.shape[1:])))
 
 
 def _over(values: Tensor, like: Tensor) -> Tensor:

@@ -50,8 +50,8 @@ class EmbeddingModel(GaussianModel):
         where guidance needs both, and its own x0_hat for as many rows where the read-out is by rounding."""
         both, conditional, table = len(logits) > batch, logits[:batch], self.table()
         guided = guide(conditional, logits[batch:], request) if both else logits
-        spoken = guided if self.sharpness(request) == 1 else guided / self.sharpness(request)
-        spoken = spoken + self.ruled_out[: spoken.shape[1]]
+        sharpness, ruled_out = self.sharpness(request), self.ruled_out[: guided.shape[1]]
+        spoken = guided + ruled_out if sharpness == 1 else (guided / sharpness).add_(ruled_out)
         probs = spoken.softmax(-1)
         if own is None:
             native = probs @ table

@@ -21,7 +21,10 @@ class Rng:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers ``(B, *shape)``."""
-        return torch.stack([torch.randn(shape, generator=generator) for generator in self.generators]).to(self.device)
+        drawn = torch.empty(len(self.generators), *shape)
+        for row, generator in zip(drawn, self.generators, strict=True):
+            row.normal_(generator=generator)
+        return drawn.to(self.device)
 
     def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform numbers in [0, 1) ``(B, *shape)``."""

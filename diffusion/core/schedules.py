@@ -60,6 +60,17 @@ def at(name: str, t: float) -> Tensor:
     return alpha_bar(name)(torch.tensor(t, dtype=torch.float64)).float()
 
 
+@lru_cache(maxsize=8192)
+def moment(t: float, device: torch.device) -> Tensor:
+    """One time for all rows, so that a row alone and in a batch has the same bits; (1,) in fp32, shared by all who ask."""
+    return torch.full((1,), t, device=device)
+
+
+def shared(values: Tensor) -> bool:
+    """Whether it is one fp32 number on the CPU and a constant: what follows from it can be kept under its value."""
+    return values.numel() == 1 and values.dtype == torch.float32 and values.device.type == "cpu" and not values.requires_grad
+
+
 @dataclass(frozen=True, slots=True)
 class DiscreteNoise:
     """A discrete schedule: total noise sigma_bar(t), its rate d sigma_bar / dt, and the time at which the total is reached.

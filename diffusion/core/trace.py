@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion.core.beliefs import pressure
+from diffusion.core.beliefs import entropy_below, pressure
 from diffusion.core.errors import StudioError
 from diffusion.core.types import Step
 
@@ -61,7 +61,7 @@ class Frame:
         """The frame of a step."""
         probs = step.steered.softmax(-1) if step.probs is None else step.probs
         top = torch.topk(probs, min(TOP, probs.shape[-1]), -1)
-        entropy = -torch.linalg.vecdot(probs, probs.clamp(min=1e-30).log())
+        entropy = entropy_below(step.steered, probs, top.values[..., :1], top.indices[..., :1])
         moved = pressure(step.free, step.steered)
         ids = top.indices[..., 0] if step.text is None else step.text
         return cls(step.index, step.t, step.s, _numpy(ids, "<i2"), _numpy(top.indices, "<i2"), _numpy(top.values, "<f2"),

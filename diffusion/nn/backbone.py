@@ -108,6 +108,7 @@ class Block(nn.Module):
         self.attention = Attention(width, config.heads)
         self.source = Attention(width, config.heads) if config.source else None
         self.up = nn.Linear(width, 4 * width)
+        self.activation = nn.GELU(approximate="tanh")
         self.down = nn.Linear(4 * width, width)
         self.modulation = nn.Linear(config.time_width, 6 * width)
         nn.init.zeros_(self.modulation.weight)
@@ -125,7 +126,7 @@ class Block(nn.Module):
         if self.source is not None and source is not None:
             x = x + self._drop(self.source(self.norm(x), source, mask))
         hidden = torch.addcmul(shift2, self.norm(x), 1 + scale2)
-        return torch.addcmul(x, self._drop(self.down(F.gelu(self.up(hidden), approximate="tanh"))), gate2)
+        return torch.addcmul(x, self._drop(self.down(self.activation(self.up(hidden)))), gate2)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x

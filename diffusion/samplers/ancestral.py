@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from diffusion.core import schedules
 from diffusion.core.model import GaussianModel
 from diffusion.core.rng import Rng
 from diffusion.core.sampler import Sampler
@@ -18,9 +20,23 @@ def posterior(x: Tensor, x0_hat: Tensor, alpha_t: Tensor, alpha_s: Tensor) -> tu
 
     Source: Ho, Jain, Abbeel (2020), equations 6 and 7, for any s < t.
     """
+    if alpha_t.dim() == 0 and schedules.shared(alpha_t) and schedules.shared(alpha_s):           # every run asks for it
+        text, noisy, total, std = _known(alpha_t.item(), alpha_s.item())
+    else:
+        text, noisy, total, std = _weights(alpha_t, alpha_s)
+    return (text * x0_hat + noisy * x) / total, std
+
+
+def _weights(alpha_t: Tensor, alpha_s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of the posterior: weights of x_0 and of x_t, what divides both, and the standard deviation."""
     ratio = alpha_t / alpha_s
-    mean = (alpha_s.sqrt() * (1 - ratio) * x0_hat + ratio.sqrt() * (1 - alpha_s) * x) / (1 - alpha_t)
-    return mean, ((1 - ratio) * (1 - alpha_s) / (1 - alpha_t)).sqrt()
+    return (alpha_s.sqrt() * (1 - ratio), ratio.sqrt() * (1 - alpha_s), 1 - alpha_t,
+            ((1 - ratio) * (1 - alpha_s) / (1 - alpha_t)).sqrt())
+
+
+@lru_cache(maxsize=8192)
+def _known(alpha_t: float, alpha_s: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _weights(torch.tensor(alpha_t), torch.tensor(alpha_s))
 
 
 class Ancestral(Sampler):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from diffusion.core import sphere
-from diffusion.core.bridge import SphereModel
+from diffusion.core.bridge import Schedule, SphereModel
 from diffusion.core.rng import Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Prediction, Space, Transition
@@ -25,11 +26,18 @@ def dense_times(steps: int) -> list[float]:
 
 def walk(model: SphereModel, x: Tensor, prediction: Prediction, t: float, s: float, rng: Rng) -> Tensor:
     """One step of the walk from points x (B, L, m, b + 1) at time t to time s."""
-    keep, variance = model.bridge(t).schedule.step(torch.tensor(t).double(), torch.tensor(s).double())
-    move = (1 - float(keep)) * sphere.pull(x, prediction.native)
+    gone, std = _stride(model.bridge(t).schedule, t, s)
+    move = gone * sphere.pull(x, prediction.native)
     if s > 0:
-        move = move + float(variance.sqrt()) * sphere.project(x, rng.normal(*x.shape[1:]))
+        move = move + std * sphere.project(x, rng.normal(*x.shape[1:]))
     return sphere.exp(x, move)
+
+
+@lru_cache(maxsize=8192)
+def _stride(schedule: Schedule, t: float, s: float) -> tuple[float, float]:
+    """Share of the way that a step from t to s goes, and the standard deviation of its noise."""
+    keep, variance = schedule.step(torch.tensor(t).double(), torch.tensor(s).double())
+    return 1 - float(keep), float(variance.sqrt())
 
 
 class Geodesic(Sampler):

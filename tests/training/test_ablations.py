@@ -19,7 +19,7 @@ from tests.support import evaluation
 from tests.test_results import objections
 from tests.tiny import tiny_model
 from training import __main__ as training_main
-from training import ablation_measures, ablations_cli, progress, recipes
+from training import ablation_measures, ablation_rows, ablations_cli, progress, recipes
 from training.ablations import ablations, digest, recipe_of
 from training.data import load_corpus
 from training.loop import BUILDERS, configured
@@ -138,7 +138,11 @@ def result(path="runs/ablations/ablations.json"):
 
 
 def rows(path="runs/ablations/ablations.json"):
-    return {(row["ablation"], row["variant"]): row for row in result(path)["tables"][0]["rows"]}
+    return by_name(result(path))
+
+
+def by_name(found):
+    return {(row["ablation"], row["variant"]): row for row in found["tables"][0]["rows"]}
 
 
 def test_trained_variants_are_bounded_and_sampled_and_the_file_says_what_it_came_from(lab, capsys):
@@ -177,6 +181,29 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on_and_others_stay(lab, monk
     assert lab("--only", "graph") == 0
     assert [name for name, _ in rows()] == ["clamping"] * 3 + ["graph"] * 2
     assert set(result()["checkpoints"]) == {"diffusion-lm", "judge"}
+
+
+def test_rows_of_another_machine_stay_as_they_were_and_the_header_says_which_measured_what(lab, monkeypatch):
+    monkeypatch.setattr(ablation_rows, "device_name", lambda device: "cpu: another")
+    assert lab("--only", "embeddings") == 0
+    path = Path("runs/ablations/ablations.json")
+    old = result()
+    assert old["device"] == "cpu: another" and "earlier" not in old["options"]
+    for row in old["tables"][0]["rows"]:                 # a file from before rows named their machine
+        del row["device"], row["torch"], row["claim"]
+    path.write_text(json.dumps({**old, "torch": "1.0"}), encoding="utf-8")
+    monkeypatch.setattr(ablation_rows, "device_name", lambda device: "cpu: mine")
+    assert lab("--only", "clamping,cached-encoder") == 0
+    new, found = result(), rows()
+    for name, row in by_name(old).items():
+        assert found[name] == {**row, "device": "cpu: another", "torch": "1.0", "claim": ablations(2)["embeddings"].claim}
+    mine = f"cpu: mine, torch {torch.__version__} (clamping, cached-encoder)"
+    assert new["device"] == f"cpu: another, torch 1.0 (embeddings); {mine}"
+    assert new["options"]["earlier"] == [old["command"]] and new["command"] != old["command"]
+    assert all(row["claim"] == ablations(2)[row["ablation"]].claim for row in found.values())
+    assert lab("--only", "clamping,cached-encoder") == 0
+    again = result()
+    assert (again["device"], again["options"], again["tables"]) == (new["device"], new["options"], new["tables"])
 
 
 def test_rows_of_another_checkpoint_or_judge_are_measured_again(lab):
