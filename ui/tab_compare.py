@@ -36,7 +36,8 @@ LEFT_OUT = ("oracle",)           # knows eight sentences; ticked by whoever want
 def page_of(_: str) -> str:
     """An HTML file that plays lanes without a server, still without its runs; the browser puts them in."""
     look = {"scale": tokens.SCALE, "inks": tokens.INKS}
-    return tokens.page_without_content("tdl", theme.style(), theme.parts(*CODE), f"new Lanes(box, {json.dumps(look)}).show(data);")
+    return tokens.page_without_content("tdl", theme.page_style(), theme.parts(*CODE),
+                                       f"new Lanes(box, {json.dumps(look)}).show(data);")
 
 
 class Compare:

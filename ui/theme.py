@@ -7,9 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from ui.place import THREADS
+
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 STYLES, PLAYER, BOARD = ASSETS / "style", ASSETS / "player", ASSETS / "board"
-READER = tuple(PLAYER / name for name in ("tools.js", "picture.js", "page.js", "trace.js", "curves.js"))   # what others share
+# What other components share of the player's code.
+READER = tuple(PLAYER / f"{name}.js" for name in ("tools", "picture", "page", "trace", "curves", "deck", "candidates", "files"))
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
@@ -44,6 +47,12 @@ def style() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(STYLES.glob("*.css")))
 
 
+def page_style() -> str:
+    """The style sheets of a saved page, which has no theme: light or dark as its reader's own screen is."""
+    dark = (STYLES / "dark.css").read_text(encoding="utf-8").replace(".dark", ":root")
+    return f"{style()}\n@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
 def script(*places: Path) -> str:
     """The code of a component of the page, the player's unless told otherwise: files, and folders in the order of their names."""
     files = [file for place in places or (PLAYER,) for file in (sorted(place.glob("*.js")) if place.is_dir() else [place])]
@@ -56,5 +65,5 @@ def parts(*names: str) -> str:
 
 
 def launch_options() -> dict[str, Any]:
-    """What belongs to `launch()` in Gradio 6: theme, style and footer; no history of runs is kept in the browser."""
-    return {"theme": theme(), "css": style(), "footer_links": ["api", "settings"], "run_history": False}
+    """What belongs to `launch()` in Gradio 6: theme, style, footer, threads; no history of runs is kept in the browser."""
+    return {"theme": theme(), "css": style(), "footer_links": ["api", "settings"], "run_history": False, "max_threads": THREADS}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.page import STORED, choose, state, texts
+from tests.support.page import STORED, choose, dark_page, faint, state, texts
 from ui.order import Order
 
 expect.set_options(timeout=20_000)
@@ -240,6 +240,8 @@ def test_a_saved_page_plays_without_a_server(new_page, browser_context):
     assert texts(saved) == last
     saved.locator("body").press("Home")
     assert clock(saved) == 1
+    assert not faint(saved)
+    assert not faint(dark_page(saved))
 
 
 def test_the_figures_of_a_run_are_drawn_on_demand(browser_page):

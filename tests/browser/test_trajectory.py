@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.page import state
+from tests.support.page import dark_page, faint, state
 from ui import theme
 
 expect.set_options(timeout=20_000)
@@ -170,6 +170,9 @@ def test_a_saved_page_plays_both_boards_without_a_server(board, browser_context,
     saved.wait_for_function(f"{BOARD}.frame === 23 && {BOARD}.two.frame === 23")
     expect(saved.locator(".tdl-tool", has_text="Save page")).to_be_hidden()
     assert len(page_log.asked) == before
+    assert not faint(saved)
+    assert not faint(dark_page(saved))
+    saved.wait_for_function(f"{BOARD}.ink.paper === '#1b1c1c'")         # the canvas too
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
