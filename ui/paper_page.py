@@ -11,6 +11,7 @@ from typing import Any
 
 from ui import measured
 from ui.catalogue import PaperInfo
+from ui.glossary import COLUMNS, meanings
 from ui.lessons import LESSONS
 from ui.measured import BARS, Measurement, Table, plain
 from ui.svg import Line, chart
@@ -58,8 +59,16 @@ def numbers(paper: PaperInfo, digest: str) -> str:
     found = measured.of_checkpoint(paper.slug, digest) if digest else []
     nothing = (f"<p>Nothing has been measured of it here: <code>python -m training evaluate quality --paper {escape(paper.slug)} "
                f"--data FOLDER</code></p>")
-    return (f'<div class="tdl-sheet">{section("Measured", "".join(map(measurement, found)) or nothing)}'
+    told = glossary(name for each in found for table in each.tables for name in table.show)
+    return (f'<div class="tdl-sheet">{section("Measured", told + "".join(map(measurement, found)) if found else nothing)}'
             f'{section("What each part is good for", ablations(paper.slug))}</div>')
+
+
+def glossary(columns: Iterable[str]) -> str:
+    """What the columns of the tables mean, folded."""
+    told = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in meanings(columns))
+    return (f'<details class="tdl-measurement" id="glossary"><summary>What the columns mean</summary>'
+            f'<dl class="tdl-glossary">{told}</dl></details>') if told else ""
 
 
 def section(title: str, inner: str) -> str:
@@ -104,7 +113,7 @@ def origin(found: Measurement) -> str:
 
 def table_html(table: Table) -> str:
     """A table that scrolls by itself where the page is narrow; its caption says what it is of."""
-    head_row = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.show)
+    head_row = "".join(f'<th scope="col" title="{escape(COLUMNS.get(name, ""))}">{escape(name)}</th>' for name in table.show)
     rows = "".join(f"<tr>{''.join(_cell(row.get(name)) for name in table.show)}</tr>" for row in table.rows)
     return (f'<div class="tdl-scroll" tabindex="0" role="group" aria-label="{escape(table.caption)}"><table><caption>'
             f"{escape(table.caption)}</caption><thead><tr>{head_row}</tr></thead><tbody>{rows}</tbody></table></div>")

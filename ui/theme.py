@@ -33,6 +33,8 @@ def theme() -> gr.themes.Base:
         block_border_width="0px", block_shadow="none", block_padding="0",
         block_label_background_fill="transparent", block_title_text_weight="500",
         block_title_text_size="12px", block_info_text_size="11px",
+        body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400",
+        input_placeholder_color="*neutral_500", input_placeholder_color_dark="*neutral_400",
         block_title_text_color="*neutral_600", block_title_text_color_dark="*neutral_300",
         input_background_fill="#ffffff", input_background_fill_dark="#1f2020",
         input_border_width="1px", input_border_color="*neutral_300", input_border_color_dark="*neutral_700",
