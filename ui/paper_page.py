@@ -17,6 +17,16 @@ from ui.measured import BARS, Measurement, Table, plain
 from ui.svg import Line, chart
 
 OPEN = ("quality, free", "likelihood", "matcher")          # unfolded from the start
+ABOUT = {                        # of the groups of what was trained besides papers
+    "Taggers and parsers":
+        "Taggers name each word's part of speech: UPOS are 17 universal classes, Penn the finer tags of the Penn Treebank. Parsers "
+        "put brackets around phrases: F1 is the harmonic mean of precision and recall of labelled brackets, exact the share of "
+        "sentences whose whole tree is right. Labellers made what controls ask for; judges, trained apart from them, say what "
+        "became of it.",
+    "Trained controllers":
+        "They read the model's belief while it is still noisy, and say how far a text keeps what was asked for. Where rows are "
+        "ranges of entropy, the lower ones are the noisier.",
+}
 NOT_HERE = "There is no checkpoint of this paper here. To train it: <code>python -m training train</code>."
 
 
@@ -147,7 +157,8 @@ def judges(card: Mapping[str, Any], digest: str) -> str:
     for title, (folder, command) in measured.TRAINED.items():
         cards = measured.trained(folder)
         inner = "".join(trained_card(name, found) for name, found in cards)
-        parts.append(section(title, inner or f"<p>None is in the box. To train them: <code>{command}</code></p>"))
+        about = f"<p>{escape(ABOUT[title])}</p>" if inner else ""
+        parts.append(section(title, about + inner or f"<p>None is in the box. To train them: <code>{command}</code></p>"))
     return f'<div class="tdl-sheet">{"".join(parts)}</div>'
 
 

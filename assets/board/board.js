@@ -91,7 +91,7 @@ class Board {
 
   tint() {                                             // the theme's colours, for the canvas
     const style = getComputedStyle(this.root), of = name => style.getPropertyValue(`--tdl-${name}`).trim();
-    this.ink = {text: of("text"), soft: of("soft"), paper: of("paper"), accent: of("accent"), changed: of("pin"), commit: of("c0v")};
+    this.ink = {text: of("text"), soft: of("soft"), paper: of("paper"), accent: of("accent"), changed: of("c4v"), pin: of("pin"), commit: of("c0v")};
   }
 
   // ---- which runs

@@ -131,7 +131,7 @@ class Pane {
   head(pen, place, x) {                                // the position, and its word at the step shown
     const {lives, other, frame, columnWidth} = this, {ink} = this.board;
     const pinned = this.lives.run.info.pins?.[lives.sample]?.includes(place);
-    pen.text(String(place + 1), x + 3, 8, {colour: pinned ? ink.changed : ink.soft, size: 10, weight: pinned ? 700 : 400});
+    pen.text(String(place + 1), x + 3, 8, {colour: pinned ? ink.pin : ink.soft, size: 10, weight: pinned ? 700 : 400});
     if (place >= lives.length) return;
     const colour = this.board.colour(lives, frame, place), size = lives.special(frame, place) ? 9 : 12;
     pen.rect(x, 16, columnWidth - 1, HEAD - 19, this.board.fill(colour));

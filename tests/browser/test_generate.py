@@ -123,6 +123,9 @@ def test_a_word_shows_its_candidates_with_their_probabilities(browser_page):
     assert percents == sorted(percents, reverse=True)
     assert 50 < sum(percents) <= 100.5
     expect(browser_page.locator(".tdl-tip-foot")).to_contain_text("nats")
+    browser_page.locator("#player").get_by_role("button", name="Cite").click()
+    word, tip = (browser_page.locator(part).bounding_box() for part in (".tdl-words >> .tdl-chip >> nth=1", ".tdl-tip"))
+    assert abs(tip["y"] - (word["y"] + word["height"] + 6)) < 2, "it stays beside its word when the words move"
     browser_page.locator("body").press("Escape")
     expect(browser_page.locator(".tdl-tip")).to_be_hidden()
 

@@ -109,6 +109,8 @@ def test_the_same_noise_without_controls_stands_beside_in_lockstep(board, page_l
     assert board.evaluate(f"[{BOARD}.second.run.info.order.controls, {BOARD}.second.run.seeds]") == [[], [3, 4]]
     assert board.evaluate(f"{BOARD}.others.pressureIn.every(value => value === 0)")
     assert board.evaluate(f"{BOARD}.lives.pressureIn.some(value => value > 0)")
+    marks = board.evaluate(f"[{BOARD}.ink.changed, {BOARD}.ink.pin, ...{BOARD}.pressures, ...{BOARD}.scale]")
+    assert len(set(marks)) == len(marks), "what differs has a colour of its own"
     expect(board.locator(".tdl-versus")).to_contain_text("From the same noise")
     expect(board.locator(".tdl-versus")).to_contain_text("nats of pressure")
     assert board.evaluate(f"{BOARD}.columns") == board.evaluate(f"Math.max({BOARD}.lives.end, {BOARD}.others.end)")

@@ -95,6 +95,12 @@ def test_columns_are_explained_where_they_are_shown(monkeypatch):
     assert "<dt>MAUVE</dt>" not in page and f'title="{escape(COLUMNS["perplexity"])}"' in page
 
 
+def test_what_judges_and_steers_is_explained_beside_its_numbers():
+    page = paper_page.judges({}, "")
+    assert set(paper_page.ABOUT) == set(measured.TRAINED)
+    assert all(escape(about) in page for about in paper_page.ABOUT.values())
+
+
 def test_every_meaning_is_of_a_column_that_a_shipped_file_has():
     shown = {name for _, result in measured.results().items() for table in result["tables"] for name in table["show"]}
     assert set(COLUMNS) <= shown
