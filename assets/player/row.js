@@ -13,6 +13,9 @@ class TextRow {
     const head = make("div", "tdl-seed", "", this.box);
     make("span", "", `seed ${seed}`, head);
     this.words = make("p", "tdl-words", "", this.box);
+    this.words.tabIndex = 0;
+    this.words.setAttribute("role", "group");
+    this.words.setAttribute("aria-label", `Text of seed ${seed}. Left and right go from word to word and tell its candidates.`);
     this.pads = make("button", "tdl-pads", "", this.words);
     this.pads.type = "button";
     this.pads.addEventListener("click", fold);

@@ -1,4 +1,5 @@
-// The candidates of a word, beside it while it is pointed at or held by a click; a held word of the last step can be pinned.
+// The candidates of a word, beside it while it is pointed at, or held by a click or by the arrow keys; a held word of the last step
+// can be pinned.
 
 function infill(words, places) {                   // the pattern that fixes the words at these places and leaves all else open
   const last = Math.max(-1, ...places), pieces = [];
@@ -18,18 +19,38 @@ class Tip {
     Object.assign(this, {player, held: null, picked: new Map()});          // text to the places of its words that were pinned
     this.box = make("div", "tdl-tip", "", player.root);
     this.box.hidden = true;
+    this.box.setAttribute("role", "status");
     const {samples} = player;
     samples.addEventListener("pointerover", event => { if (!this.held) this.point(event.target); });
     samples.addEventListener("pointerleave", () => { if (!this.held) this.box.hidden = true; });
     samples.addEventListener("click", event => {
       const same = this.held === event.target;
-      this.held = !same && event.target.classList.contains("tdl-chip") ? event.target : null;
-      this.point(this.held);
+      this.hold(!same && event.target.classList.contains("tdl-chip") ? event.target : null);
     });
+    samples.addEventListener("keydown", event => this.key(event));
+  }
+
+  key(event) {                                     // in a text the arrows go from word to word, not from step to step
+    const row = this.player.rows.find(each => each.words === event.target), by = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" && !this.box.hidden) this.box.querySelector("button")?.focus();
+    else if (by) {
+      const words = row.chips.filter(chip => !chip.hidden), at = words.indexOf(this.held) + by;
+      this.hold(words[Math.max(0, Math.min(words.length - 1, at))] ?? null);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  hold(chip) {
+    this.held?.removeAttribute("data-held");
+    this.held = chip;
+    chip?.setAttribute("data-held", "");
+    this.point(chip);
   }
 
   close() {
-    this.held = null;
+    this.hold(null);
     this.box.hidden = true;
   }
 
@@ -73,6 +94,7 @@ class Tip {
       player.pin(pattern);
       player.status.textContent = pattern ? `In the form: ${pattern}. Press Generate.` : "No word is pinned.";
       this.point(chip);
+      player.rows[sample].words.focus({preventScroll: true});              // the button is gone; the arrows go on from its word
     });
   }
 }
