@@ -1,8 +1,8 @@
 """Several runs side by side: one generator advances them in turn, so that they do not fight over the processor. No gradio here.
 
 Messages are JSON objects with a `kind`: `lanes` (who takes part, and who cannot and why), `live` (where every lane stands), `done`
-(all whole runs with a table of what was measured); once all models are loaded they carry the `query` of the link that compares
-the same runs again. Each stands for itself, so that a browser may skip any of them.
+(all whole runs with a table of what was measured), `stored` (the same of runs from files). Once all models are loaded they carry
+the `query` of the link that compares the same runs again. Each stands for itself, so that a browser may skip any of them.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def run(studio: Studio, lanes: Sequence[Lane]) -> Iterator[Message]:
 
 
 def stored(studio: Studio, titles: Mapping[str, str], folder: Path) -> Message | None:
-    """The stored runs of one order as `done` gives whole runs, for a page that has compared nothing yet; no model is loaded.
+    """The papers' stored runs of one order, as `done` gives runs, for a page that has compared nothing yet; no model is loaded.
 
     Returns:
         None where fewer than two of the papers have one.
@@ -103,7 +103,7 @@ def stored(studio: Studio, titles: Mapping[str, str], folder: Path) -> Message |
     if len(lanes) < 2:
         return None
     query = links.write(Link(tab="compare", compared=tuple(lane.order for lane in lanes)))
-    return {"kind": "done", "stored": True, "lanes": {lane.name: messages.whole(studio, lane.trace, stored=True) for lane in lanes},
+    return {"kind": "stored", "lanes": {lane.name: messages.whole(studio, lane.trace, stored=True) for lane in lanes},
             "told": _told(lanes), "table": [row(studio, lane, judged=False) for lane in lanes], "query": query}
 
 

@@ -66,7 +66,7 @@ class Lanes {
     if (message.kind === "stopped") { this.badge.textContent = "Stopped"; return; }
     if (message.kind === "lanes") this.begin(message);
     if (message.kind === "live") this.live(message.lanes);
-    if (message.kind === "done") await this.done(message, turn);
+    if (message.kind === "done" || message.kind === "stored") await this.done(message, turn);
   }
 
   empty() {
@@ -135,14 +135,14 @@ class Lanes {
     }
   }
 
-  async done({lanes, told, table, query, stored = false}, turn) {
+  async done({kind, lanes, told, table, query}, turn) {
     const names = Object.keys(lanes), runs = await Promise.all(names.map(name => readTrace(lanes[name].trace)));
     if (turn !== this.turn) return;
     this.kept = {kind: "done", lanes: Object.fromEntries(names.map(name => [name, {trace: lanes[name].trace}])), told, table};
     this.page.hidden = !this.server || !names.length;                      // a saved page has no server to ask
     this.badge.hidden = false;
-    this.badge.textContent = this.badge.dataset.state = stored ? "Stored runs" : "Done";
-    this.status.textContent = stored ? "of the same seeds; press Compare for your own" : "";
+    this.badge.textContent = this.badge.dataset.state = kind === "stored" ? "Stored runs" : "Done";
+    this.status.textContent = kind === "stored" ? "of the same seeds; press Compare for your own" : "";
     this.offer(query);
     this.lanes(told);
     this.runs = new Map(names.map((name, place) => [name, runs[place]]));
