@@ -148,8 +148,10 @@ def test_trace_files_are_played_and_others_refused_and_pictures_can_be_kept(boar
     for name, start in (("GIF", b"GIF89a"), ("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         with board.expect_download() as download:
             board.locator(".tdl-board .tdl-tool", has_text=name).click()
-        with open(download.value.path(), "rb") as kept:
-            assert kept.read(len(start)) == start
+        kept = Path(download.value.path()).read_bytes()
+        assert kept.startswith(start)
+        if name == "SVG":                                # the marks of commitment have a frame, to be seen on cells of any colour
+            assert 0 < kept.count(b'height="2.5"') == kept.count(b'height="4.5"')
     file.set_input_files(tmp_path / "other.json")
     expect(board.locator(".tdl-board .tdl-alert")).to_contain_text("not a trace of this lab")
 
