@@ -19,7 +19,7 @@ def test_the_lab_opens_on_its_stored_run_and_its_own_model_writes(browser_page):
     assert len(browser_page.locator(".tdl-words").first.inner_text().split()) > 4
 
 
-def test_every_tab_shows_something_true_at_once_and_reads_well_in_both_themes(browser_page, screenshot):
+def test_every_tab_shows_something_true_at_once_and_reads_well_in_both_themes(browser_page):
     page = browser_page
     state(page, "Stored run")
     tab = lambda title: page.get_by_role("tab", name=title, exact=True)  # noqa: E731
@@ -34,5 +34,4 @@ def test_every_tab_shows_something_true_at_once_and_reads_well_in_both_themes(br
         for title in TABS:
             tab(title).click()
             page.wait_for_timeout(300)
-            screenshot(page, f"shipped-{scheme}-{title}")
             assert not faint(page), f"{title}, {scheme}"
