@@ -42,5 +42,5 @@ def page() -> str:
     """An HTML file that plays boards without a server, still without its runs; the browser puts them in."""
     look = {"scale": tokens.SCALE, "inks": tokens.INKS, "pressures": tokens.PRESSURES, "pressureInks": tokens.PRESSURE_INKS,
             "stored": []}
-    return tokens.page_without_content("tdl tdl-board", theme.style(), theme.script(*theme.READER, theme.BOARD),
+    return tokens.page_without_content("tdl tdl-board", theme.page_style(), theme.script(*theme.READER, theme.BOARD),
                                        f"showBoard(new Board(box, {json.dumps(look)}), data);")

@@ -21,8 +21,7 @@ def line(slug: str, digest: str, sampler: str, folder: Path = RESULTS) -> str:
         digest: hash of the checkpoint; what was measured of another one does not count.
         sampler: slug of the sampler that quality is quoted for.
     """
-    found = [result for result in read(folder) if result.get("paper") == slug and result.get("checkpoints", {}).get(slug) == digest
-             and result.get("options", {}).get("rows", REPORTED) == REPORTED]
+    found = _reported(slug, digest, folder)
     bits = first(found, "likelihood", "bits per token", slots="unknown")
     ratio = first(found, "quality, free", "perplexity / human", sampler=sampler, steps=STEPS)
     seconds = first(found, "speed", "seconds", chosen=True)
@@ -34,9 +33,18 @@ def line(slug: str, digest: str, sampler: str, folder: Path = RESULTS) -> str:
 
 def figure(slug: str, digest: str, what: str, column: str, folder: Path = RESULTS, **where: object) -> float | None:
     """One reported figure of a checkpoint; None where it was not measured."""
-    found = [result for result in read(folder) if result.get("paper") == slug and result.get("checkpoints", {}).get(slug) == digest
-             and result.get("options", {}).get("rows", REPORTED) == REPORTED]
-    return first(found, what, column, **where)
+    return first(_reported(slug, digest, folder), what, column, **where)
+
+
+def quality(slug: str, digest: str, folder: Path = RESULTS) -> list[Mapping[str, Any]]:
+    """The reported rows on the quality of a checkpoint's free texts, that of human text among them; none if it was not measured."""
+    found = (result for result in _reported(slug, digest, folder) if result["what"] == "quality, free")
+    return next((result["tables"][0]["rows"] for result in found), [])
+
+
+def _reported(slug: str, digest: str, folder: Path) -> list[dict[str, Any]]:
+    return [result for result in read(folder) if result.get("paper") == slug and result.get("checkpoints", {}).get(slug) == digest
+            and result.get("options", {}).get("rows", REPORTED) == REPORTED]
 
 
 def first(results: Iterable[Mapping[str, Any]], what: str, column: str, **where: object) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ import gradio as gr
 from ui import cards, meaning
 from ui.advice import advice, advised
 from ui.catalogue import PaperInfo, SamplerInfo
+from ui.glossary import COLUMNS
 from ui.messages import attempt
 from ui.options import OPTIONS, STEERING, Option
 from ui.order import MAX_SAMPLES, Order, mistake
@@ -285,7 +287,8 @@ def preference_html(paper: PaperInfo) -> str:
 
 def about_html(paper: PaperInfo, sampler: SamplerInfo, facts: str) -> str:
     """The captions of a paper and a sampler, each a sentence with the rest on demand, and what was measured."""
-    measured = f"<p class='tdl-facts' title='Measured on held-out text; see the README'>{_safe([facts])}</p>" if facts else ""
+    told = escape(" · ".join(f"{name}: {COLUMNS[name]}" for name in ("bits per token", "perplexity / human", "s for 4")))
+    measured = f'<p class="tdl-facts" title="{told}">{_safe([facts])}</p>' if facts else ""
     return caption_html(paper.caption) + caption_html(sampler.caption, sampler.title) + measured
 
 

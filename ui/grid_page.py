@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ui.grid import Cell, frontier
 from ui.order import Order
@@ -11,6 +12,9 @@ from ui.svg import Line, chart
 
 EMPTY = ("Each cell is the same seeds and controls, written by one sampler in one number of steps. Fill the grid to see what steps "
          "buy.")
+HUMAN = "human text"             # how result files name the row of texts by people
+KNOWN = ("More evaluations make texts more fluent, up to a point; under the line of texts by people they grow dull rather than "
+         "better. The whole table, and the command that makes it again, stand under Papers and models.")
 CAPTION = ("Perplexity is the judge's: a language model that took no part. Few short texts make it noisy; low values can also mean "
            "dull texts, so read them. Lower left is better; the frontier joins the cells that no other beats in both.")
 
@@ -58,8 +62,37 @@ def plot(cells: Sequence[Cell]) -> str:
     if len(measured) < 2:
         return ""
     samplers = list(dict.fromkeys(cell.sampler for cell in measured))
-    lines = [Line(sampler, [(cell.seconds, cell.perplexity) for cell in sorted(measured, key=lambda cell: cell.seconds)
-                            if cell.sampler == sampler], 1 + place % 5) for place, sampler in enumerate(samplers)]
+    lines = []
+    for place, sampler in enumerate(samplers):
+        own = sorted((cell for cell in measured if cell.sampler == sampler), key=lambda cell: cell.seconds)
+        notes = [f"{sampler}, {cell.steps} steps: {cell.seconds:.2f} s, perplexity {cell.perplexity:.2f}" for cell in own]
+        lines.append(Line(sampler, [(cell.seconds, cell.perplexity) for cell in own], 1 + place % 5, notes))
     lines.append(Line("frontier", [(cell.seconds, cell.perplexity) for cell in frontier(measured)], 0))
     told = f"Perplexity over seconds of {len(measured)} cells of {len(samplers)} samplers"
     return chart(lines, "seconds", "Judge's perplexity (lower is better)", told) + f'<p class="tdl-soft">{CAPTION}</p>'
+
+
+def known(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> str:
+    """What was measured of a paper's samplers before: perplexity over network evaluations; nothing where nothing was measured.
+
+    Args:
+        rows: of a result file on quality, one of them perhaps that of human text.
+        titles: of the samplers, by slug.
+    """
+    human = next((row["perplexity"] for row in rows if row["sampler"] == HUMAN), None)
+    measured = [row for row in rows if row["sampler"] in titles and row.get("NFE") and row.get("perplexity") is not None]
+    if len(measured) < 2:
+        return ""
+    lines = []
+    for place, sampler in enumerate(dict.fromkeys(row["sampler"] for row in measured)):
+        own = {row["NFE"]: row for row in sorted(measured, key=lambda row: row["NFE"]) if row["sampler"] == sampler}
+        points = [(nfe, row["perplexity"]) for nfe, row in own.items()]
+        notes = [f"{titles[sampler]}, {nfe:g} evaluations: perplexity {perplexity:.2f}" for nfe, perplexity in points]
+        lines.append(Line(titles[sampler], points, 1 + place % 5, notes))
+    if human is not None:
+        ends = (min(row["NFE"] for row in measured), max(row["NFE"] for row in measured))
+        lines.append(Line("texts by people", [(end, human) for end in ends], 0))
+    told = f"Perplexity over network evaluations of {len(lines) - (human is not None)} samplers, {measured[0]['texts']} texts each"
+    drawn = chart(lines, "network evaluations (doubling)", "Judge's perplexity (lower is more fluent)", told, doubling=True)
+    return (f'<section class="tdl-known"><h3>Measured before you came: {measured[0]["texts"]} texts a point</h3>{drawn}'
+            f'<p class="tdl-soft">{KNOWN}</p></section>')

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 BEAT = 1.0                       # seconds after which a place is told again: whoever serves it may find the visitor gone
+MOST = 200                       # runs in the line; a visitor who would wait behind more is better told to come back
 Item = TypeVar("Item")
 
 
@@ -29,15 +30,24 @@ class Waiting:
     ahead: int
 
     @property
+    def refused(self) -> bool:
+        """Whether the line was full: there is no ticket, and the run never begins."""
+        return not self.ticket
+
+    @property
     def sentence(self) -> str:
         """The place in plain words; empty once there is nothing to wait for."""
         if not self.ahead:
             return ""
+        if self.refused:
+            return f"{self.ahead} runs are waiting already, so yours was not put into the queue. Try again in a few minutes."
         runs = "1 run is" if self.ahead == 1 else f"{self.ahead} runs are"
         return f"{runs} ahead of yours. Your place in the queue: {self.ahead + 1}."
 
     def message(self) -> dict[str, Any]:
-        """The place as a message to a program or a component."""
+        """The place as a message to a program or a component; a full line is an error."""
+        if self.refused:
+            return {"kind": "error", "sentence": self.sentence}
         return {"kind": "waiting", "ticket": self.ticket, "ahead": self.ahead, "sentence": self.sentence}
 
 
@@ -45,10 +55,12 @@ class Line:
     """Who runs and who waits, in order. May be used by several threads.
 
     Args:
+        most: runs that the line has room for.
         beat: seconds after which `queued` tells a place again though it is the same.
     """
 
-    def __init__(self, beat: float = BEAT) -> None:
+    def __init__(self, beat: float = BEAT, most: int = MOST) -> None:
+        self._most = most
         self._tickets: list[str] = []
         self._ended: set[str] = set()
         self._moved, self._beat = threading.Condition(), beat
@@ -59,10 +71,13 @@ class Line:
     def queued(self, run: Generator[Item, None, None]) -> Iterator[Item | Waiting]:
         """The items of a run once it is its turn, and before them its place: at once, when it changes, and at every beat.
 
-        The last place has none ahead: the run begins, or its place was given up. Closing the iterator gives up the place, or ends
-        the run.
+        The last place has none ahead: the run begins, or its place was given up. Where the line is full there is one item, which
+        says so. Closing the iterator gives up the place, or ends the run.
         """
         with self._place() as ticket, closing(run):
+            if not ticket:
+                yield Waiting("", self._most)
+                return
             while ahead := self._ahead(ticket):
                 yield Waiting(ticket, ahead)
                 self._wait(ticket, ahead)
@@ -87,9 +102,13 @@ class Line:
 
     @contextmanager
     def _place(self) -> Iterator[str]:
+        """A ticket of the line for as long as it is held; empty where there is no room."""
         ticket = secrets.token_urlsafe(16)               # cannot be guessed, so nobody gives up another's place
         with self._moved:
-            self._tickets.append(ticket)
+            if len(self._tickets) >= self._most:
+                ticket = ""
+            else:
+                self._tickets.append(ticket)
         try:
             yield ticket
         finally:

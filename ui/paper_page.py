@@ -11,11 +11,22 @@ from typing import Any
 
 from ui import measured
 from ui.catalogue import PaperInfo
+from ui.glossary import COLUMNS, meanings
 from ui.lessons import LESSONS
 from ui.measured import BARS, Measurement, Table, plain
 from ui.svg import Line, chart
 
 OPEN = ("quality, free", "likelihood", "matcher")          # unfolded from the start
+ABOUT = {                        # of the groups of what was trained besides papers
+    "Taggers and parsers":
+        "Taggers name each word's part of speech: UPOS are 17 universal classes, Penn the finer tags of the Penn Treebank. Parsers "
+        "put brackets around phrases: F1 is the harmonic mean of precision and recall of labelled brackets, exact the share of "
+        "sentences whose whole tree is right. Labellers made what controls ask for; judges, trained apart from them, say what "
+        "became of it.",
+    "Trained controllers":
+        "They read the model's belief while it is still noisy, and say how far a text keeps what was asked for. Where rows are "
+        "ranges of entropy, the lower ones are the noisier.",
+}
 NOT_HERE = "There is no checkpoint of this paper here. To train it: <code>python -m training train</code>."
 
 
@@ -58,8 +69,16 @@ def numbers(paper: PaperInfo, digest: str) -> str:
     found = measured.of_checkpoint(paper.slug, digest) if digest else []
     nothing = (f"<p>Nothing has been measured of it here: <code>python -m training evaluate quality --paper {escape(paper.slug)} "
                f"--data FOLDER</code></p>")
-    return (f'<div class="tdl-sheet">{section("Measured", "".join(map(measurement, found)) or nothing)}'
+    told = glossary(name for each in found for table in each.tables for name in table.show)
+    return (f'<div class="tdl-sheet">{section("Measured", told + "".join(map(measurement, found)) if found else nothing)}'
             f'{section("What each part is good for", ablations(paper.slug))}</div>')
+
+
+def glossary(columns: Iterable[str]) -> str:
+    """What the columns of the tables mean, folded."""
+    told = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in meanings(columns))
+    return (f'<details class="tdl-measurement" id="glossary"><summary>What the columns mean</summary>'
+            f'<dl class="tdl-glossary">{told}</dl></details>') if told else ""
 
 
 def section(title: str, inner: str) -> str:
@@ -104,7 +123,7 @@ def origin(found: Measurement) -> str:
 
 def table_html(table: Table) -> str:
     """A table that scrolls by itself where the page is narrow; its caption says what it is of."""
-    head_row = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.show)
+    head_row = "".join(f'<th scope="col" title="{escape(COLUMNS.get(name, ""))}">{escape(name)}</th>' for name in table.show)
     rows = "".join(f"<tr>{''.join(_cell(row.get(name)) for name in table.show)}</tr>" for row in table.rows)
     return (f'<div class="tdl-scroll" tabindex="0" role="group" aria-label="{escape(table.caption)}"><table><caption>'
             f"{escape(table.caption)}</caption><thead><tr>{head_row}</tr></thead><tbody>{rows}</tbody></table></div>")
@@ -138,7 +157,8 @@ def judges(card: Mapping[str, Any], digest: str) -> str:
     for title, (folder, command) in measured.TRAINED.items():
         cards = measured.trained(folder)
         inner = "".join(trained_card(name, found) for name, found in cards)
-        parts.append(section(title, inner or f"<p>None is in the box. To train them: <code>{command}</code></p>"))
+        about = f"<p>{escape(ABOUT[title])}</p>" if inner else ""
+        parts.append(section(title, about + inner or f"<p>None is in the box. To train them: <code>{command}</code></p>"))
     return f'<div class="tdl-sheet">{"".join(parts)}</div>'
 
 

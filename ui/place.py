@@ -7,11 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from ui.line import Waiting
+from ui.line import MOST, Waiting
 
-# Events that sample share one of Gradio's queues. More than one may be under way, since all but the first of them wait in the
-# studio's own line, which tells them their place; each holds a thread, of which Gradio has 40.
-MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 20}
+# Events that sample share one of Gradio's queues, in which nobody is told anything. So all of them leave it at once for the
+# studio's own line, which tells every one its place, or that it is full; each that stands there holds one of the server's threads.
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": MOST + 20}
+THREADS = MODEL_QUEUE["concurrency_limit"] + 40          # 40 are Gradio's own number, for all else that a page asks
 
 
 def place(name: str) -> gr.HTML:
@@ -20,7 +21,9 @@ def place(name: str) -> gr.HTML:
 
 
 def told(waiting: Waiting) -> str:
-    """The line for a place; empty once there is nothing to wait for."""
+    """The line for a place, or that there is none; empty once there is nothing to wait for."""
     if not waiting.sentence:
         return ""
+    if waiting.refused:
+        return f'<p class="tdl-alert" role="alert">{html.escape(waiting.sentence)}</p>'
     return f'<p class="tdl-place" role="status">{html.escape(waiting.sentence)} It begins by itself; Stop leaves the queue.</p>'

@@ -1,8 +1,8 @@
 """Several runs side by side: one generator advances them in turn, so that they do not fight over the processor. No gradio here.
 
 Messages are JSON objects with a `kind`: `lanes` (who takes part, and who cannot and why), `live` (where every lane stands), `done`
-(all whole runs with a table of what was measured); once all models are loaded they carry the `query` of the link that compares
-the same runs again. Each stands for itself, so that a browser may skip any of them.
+(all whole runs with a table of what was measured), `stored` (the same of runs from files). Once all models are loaded they carry
+the `query` of the link that compares the same runs again. Each stands for itself, so that a browser may skip any of them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ui import facts, links, messages, tokens
@@ -87,6 +88,25 @@ def run(studio: Studio, lanes: Sequence[Lane]) -> Iterator[Message]:
                 studio.stop(lane.trace)
 
 
+def stored(studio: Studio, titles: Mapping[str, str], folder: Path) -> Message | None:
+    """The papers' stored runs of one order, as `done` gives runs, for a page that has compared nothing yet; no model is loaded.
+
+    Returns:
+        None where fewer than two of the papers have one.
+    """
+    lanes = []
+    for slug, title in titles.items():
+        path = folder / f"free-{slug}.json"
+        trace = messages.attempt(lambda path=path: studio.open(path))[0] if path.is_file() else None
+        if trace is not None:
+            lanes.append(Lane(slug, title, Order.from_dict(trace.info["order"]), trace=trace))
+    if len(lanes) < 2:
+        return None
+    query = links.write(Link(tab="compare", compared=tuple(lane.order for lane in lanes)))
+    return {"kind": "stored", "lanes": {lane.name: messages.whole(studio, lane.trace, stored=True) for lane in lanes},
+            "told": _told(lanes), "table": [row(studio, lane, judged=False) for lane in lanes], "query": query}
+
+
 def _named(studio: Studio, lane: Lane) -> Order:
     return studio.named(lane.order) if lane.trace is not None else lane.order
 
@@ -99,8 +119,12 @@ def _standing(lanes: Sequence[Lane], note: str) -> Message:
     return {"kind": "lanes", "told": _told(lanes), "note": note}
 
 
-def row(studio: Studio, lane: Lane) -> dict[str, Any]:
-    """What this run took and reached, beside what was measured of the paper; `why` alone for a lane that did not run."""
+def row(studio: Studio, lane: Lane, judged: bool = True) -> dict[str, Any]:
+    """What this run took and reached, beside what was measured of the paper; `why` alone for a lane that did not run.
+
+    Args:
+        judged: with the judge's perplexity, for which the judge is loaded.
+    """
     if lane.trace is None or not lane.trace.frames:
         return {"paper": lane.title, "why": lane.why or "stopped before its first step"}
     last, results = lane.trace.frames[-1], studio.results(lane.trace)
@@ -108,7 +132,7 @@ def row(studio: Studio, lane: Lane) -> dict[str, Any]:
     digest = studio.digest(lane.order.paper)
     return {"paper": lane.title, "sampler": lane.trace.info["sampler"], "steps": lane.trace.info["steps"], "NFE": last.nfe,
             "seconds": round(last.seconds, 2), "loading s": round(lane.loading, 1) if lane.loading else None,
-            "perplexity": studio.perplexity(lane.trace),
+            "perplexity": studio.perplexity(lane.trace) if judged else None,
             "controls kept %": round(100 * sum(scores) / len(scores)) if scores else None,
             "words": round(sum(len(result.tokens) for result in results) / len(results), 1),
             "bits a token": facts.figure(lane.order.paper, digest, "likelihood", "bits per token", slots="unknown"),

@@ -17,8 +17,10 @@ from diffusion.maps import Array, Projection
 
 MOST_GROUPS = 10                 # that get a colour of their own; smaller ones are "other"
 SPECIALS = 3                     # PAD, END and UNK come first in every vocabulary
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7a7a2e", "#a63603", "#4d9221", "#b2abd2",
-           "#525252")
+PALETTE = tuple(f"var(--tdl-p{place})" for place in range(MOST_GROUPS))      # colours that the style sheets tell, light and dark
+TAGS = {"ADJ": "adjective", "ADP": "preposition", "ADV": "adverb", "AUX": "auxiliary", "CCONJ": "conjunction", "DET": "determiner",
+        "INTJ": "interjection", "NOUN": "noun", "NUM": "number", "PART": "particle", "PRON": "pronoun", "PROPN": "name",
+        "PUNCT": "punctuation", "SCONJ": "subordinator", "SYM": "symbol", "VERB": "verb", "X": "no class"}
 RISING = [[0, "#4a6fb0"], [0.5, "#b0609a"], [1, "#f08c3a"]]     # few to many: read on a light page and on a dark one
 
 
@@ -87,8 +89,9 @@ def by_slot(words: Sequence[str], slots: Mapping[str, Sequence[str]]) -> list[st
 
 
 def by_tag(log_lexicon: Array, tags: Sequence[str]) -> list[str]:
-    """For each word its most frequent part of speech, from log p(tag | word) (V, T); specials have none."""
-    return ["" if index < SPECIALS else tags[best] for index, best in enumerate(log_lexicon.argmax(-1).tolist())]
+    """For each word its most frequent part of speech in plain words, from log p(tag | word) (V, T); specials have none."""
+    named = [f"{TAGS[tag]} ({tag})" if tag in TAGS else tag for tag in tags]
+    return ["" if index < SPECIALS else named[best] for index, best in enumerate(log_lexicon.argmax(-1).tolist())]
 
 
 # ---- figures, as plotly.js takes them

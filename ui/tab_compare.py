@@ -36,7 +36,8 @@ LEFT_OUT = ("oracle",)           # knows eight sentences; ticked by whoever want
 def page_of(_: str) -> str:
     """An HTML file that plays lanes without a server, still without its runs; the browser puts them in."""
     look = {"scale": tokens.SCALE, "inks": tokens.INKS}
-    return tokens.page_without_content("tdl", theme.style(), theme.parts(*CODE), f"new Lanes(box, {json.dumps(look)}).show(data);")
+    return tokens.page_without_content("tdl", theme.page_style(), theme.parts(*CODE),
+                                       f"new Lanes(box, {json.dumps(look)}).show(data);")
 
 
 class Compare:
@@ -46,6 +47,10 @@ class Compare:
         self.page, self.studio, self.ticket = page, page.studio, gr.State("")
         self.pending = gr.State(0)
         self.papers = {paper.slug: paper for paper in self.studio.papers() if paper.available}
+
+        def stored_runs(_: str) -> str:
+            return self.stored()
+
         ticked = [slug for slug in self.papers if slug not in LEFT_OUT]
         first = Order.paper if Order.paper in self.papers else next(iter(self.papers))
         with gr.Row(elem_classes="tdl-columns", equal_height=False):
@@ -63,7 +68,7 @@ class Compare:
                 self.place = place("compare-place")
                 self.lanes = gr.HTML(value=pack({"kind": "empty"}), html_template='<div class="tdl"></div>', elem_id="lanes",
                                      apply_default_css=False, js_on_load=theme.parts(*CODE) + _START + FOLLOW,
-                                     server_functions=[page_of], inks=tokens.INKS, colours=tokens.SCALE)
+                                     server_functions=[page_of, stored_runs], inks=tokens.INKS, colours=tokens.SCALE)
         asked, shown = [self.chosen, self.steps, *self.prompt.inputs], [self.lanes, self.place]
         gr.on([self.go.click, self.pending.change], self.run, [self.ticket, *asked], [*shown, self.ticket], trigger_mode="multiple",
               **MODEL_QUEUE, **PRIVATE)
@@ -71,6 +76,12 @@ class Compare:
         self.lanes.follow(self.follow, [self.pending], [*asked, self.pending, self.notice, self.lanes], concurrency_limit=None,
                           **PRIVATE)
         gr.api(self.compare_papers, api_name="compare_papers", **MODEL_QUEUE)
+
+    def stored(self) -> str:
+        """What the lanes show before anything was compared here: stored runs of the same order and seeds; empty without them."""
+        titles = {slug: paper.title for slug, paper in self.papers.items() if slug not in LEFT_OUT}
+        found = race.stored(self.studio, titles, self.page.traces)
+        return pack(found) if found else ""
 
     def run(self, ticket: str, chosen: list[str], steps: float, *values: Any) -> Iterator[list[Any]]:
         """Messages to the lanes as the runs go, and before that their place in the queue with its ticket.

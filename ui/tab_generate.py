@@ -190,7 +190,7 @@ class Generate:
 
     def save_page(self, key: str) -> str:
         """A run as one HTML file; empty where it is no longer kept."""
-        page, _ = messages.attempt(lambda: messages.page(self.studio, self.page.trace(key), theme.style(), theme.script()))
+        page, _ = messages.attempt(lambda: messages.page(self.studio, self.page.trace(key), theme.page_style(), theme.script()))
         return page or ""
 
     # ---- figures

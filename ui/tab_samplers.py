@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui import gallery, grid, links, messages, theme
-from ui.grid_page import plot, table
+from ui import facts, gallery, grid, links, messages, theme
+from ui.grid_page import known, plot, table
 from ui.line import Waiting
 from ui.links import Link
 from ui.order import Order, brief
@@ -59,7 +59,9 @@ class Samplers:
                                       js_on_load=theme.parts(*CODE) + _START + FOLLOW)
                 self.plot = gr.HTML(plot([]), elem_id="grid-plot", apply_default_css=False)
                 self.file = gr.DownloadButton("Save CSV", size="sm", visible=False, elem_id="grid-csv")
+                self.known = gr.HTML(self._known(first.slug), elem_id="grid-known", apply_default_css=False)
         self.paper.input(lambda slug: gr.update(**self._samplers(slug)), [self.paper], [self.samplers], queue=False, **PRIVATE)
+        self.paper.change(self._known, [self.paper], [self.known], queue=False, **PRIVATE)
         asked = [self.paper, self.samplers, self.steps, *self.prompt.inputs]
         gr.on([self.go.click, self.pending.change], self.run, [self.ticket, *asked],
               [self.status, self.plot, self.file, self.place, self.ticket], trigger_mode="multiple", **MODEL_QUEUE, **PRIVATE)
@@ -71,6 +73,10 @@ class Samplers:
     def _samplers(self, slug: str) -> dict[str, Any]:
         offered = [(sampler.title, sampler.slug) for sampler in self.papers[slug].samplers]
         return {"choices": offered, "value": [each for _, each in offered[:3]]}
+
+    def _known(self, slug: str) -> str:
+        titles = {sampler.slug: sampler.title for sampler in self.papers[slug].samplers}
+        return known(facts.quality(slug, self.studio.digest(slug)), titles)
 
     def run(self, ticket: str, paper: str, samplers: list[str], steps: str, *values: Any) -> Iterator[list[Any]]:
         """Table, plot and file as the cells are done, and before that the place in the queue with its ticket.

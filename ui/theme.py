@@ -7,9 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from ui.place import THREADS
+
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 STYLES, PLAYER, BOARD = ASSETS / "style", ASSETS / "player", ASSETS / "board"
-READER = tuple(PLAYER / name for name in ("tools.js", "picture.js", "page.js", "trace.js", "curves.js"))   # what others share
+# What other components share of the player's code.
+READER = tuple(PLAYER / f"{name}.js" for name in ("tools", "picture", "page", "trace", "curves", "deck", "candidates", "files"))
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
@@ -30,6 +33,8 @@ def theme() -> gr.themes.Base:
         block_border_width="0px", block_shadow="none", block_padding="0",
         block_label_background_fill="transparent", block_title_text_weight="500",
         block_title_text_size="12px", block_info_text_size="11px",
+        body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400",
+        input_placeholder_color="*neutral_500", input_placeholder_color_dark="*neutral_400",
         block_title_text_color="*neutral_600", block_title_text_color_dark="*neutral_300",
         input_background_fill="#ffffff", input_background_fill_dark="#1f2020",
         input_border_width="1px", input_border_color="*neutral_300", input_border_color_dark="*neutral_700",
@@ -44,6 +49,12 @@ def style() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(STYLES.glob("*.css")))
 
 
+def page_style() -> str:
+    """The style sheets of a saved page, which has no theme: light or dark as its reader's own screen is."""
+    dark = (STYLES / "dark.css").read_text(encoding="utf-8").replace(".dark", ":root")
+    return f"{style()}\n@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
 def script(*places: Path) -> str:
     """The code of a component of the page, the player's unless told otherwise: files, and folders in the order of their names."""
     files = [file for place in places or (PLAYER,) for file in (sorted(place.glob("*.js")) if place.is_dir() else [place])]
@@ -56,5 +67,5 @@ def parts(*names: str) -> str:
 
 
 def launch_options() -> dict[str, Any]:
-    """What belongs to `launch()` in Gradio 6: theme, style and footer; no history of runs is kept in the browser."""
-    return {"theme": theme(), "css": style(), "footer_links": ["api", "settings"], "run_history": False}
+    """What belongs to `launch()` in Gradio 6: theme, style, footer, threads; no history of runs is kept in the browser."""
+    return {"theme": theme(), "css": style(), "footer_links": ["api", "settings"], "run_history": False, "max_threads": THREADS}

@@ -5,12 +5,14 @@ const MODES = {confidence: "Confidence", entropy: "Entropy", pressure: "Pressure
 class Board {
   constructor(root, {scale, inks, pressures, pressureInks, stored, server, ask}) {
     Object.assign(this, {root, scale, inks, pressures, pressureInks, stored, server, ask, mode: "confidence", frame: 0, chosen: null,
-      allPads: false, playing: null, zoom: null, first: null, second: null, sample: 0, kept: []});
+      allPads: false, zoom: null, first: null, second: null, sample: 0, kept: []});
     root.trajectory = this;
     this.build();
     this.listen();
     this.tint();
   }
+
+  get count() { return this.lives?.steps ?? 0; }
 
   build() {
     const bar = make("div", "tdl-bar", "", this.root);
@@ -42,14 +44,13 @@ class Board {
     this.panes = make("div", "tdl-panes", "", this.root);
     this.one = new Pane(this.panes, this);
     this.two = new Pane(this.panes, this);
-    this.deck = new Deck(this.root, this);
+    this.deck = new Deck(this.root, this, 4);
     this.summary = make("div", "tdl-summary", "", this.root);
     const plot = make("div", "tdl-plot", "", this.root);
     this.panels = new Panels(plot, frame => this.seek(frame));
     this.tip = make("div", "tdl-tip", "", this.root);
-    this.file = make("input", "", "", this.root);
-    Object.assign(this.file, {type: "file", accept: ".json,application/json", hidden: true});
     this.tip.hidden = true;
+    this.files = new TraceFiles(this.root, (trace, name) => this.read(trace, name), sentence => this.complain(sentence));
   }
 
   button(parent, kind, label, title, act = null) {
@@ -75,18 +76,11 @@ class Board {
     this.samples.addEventListener("change", () => { this.sample = Number(this.samples.value); this.chosen = null; this.arrange(); });
     this.zoomer.addEventListener("input", () => { this.zoom = Number(this.zoomer.value) / 100; this.layout(); });
     this.beside.addEventListener("change", () => this.put(this.beside.value));
-    const acts = {open: () => this.pick(false), save: () => this.saveTrace(), page: () => saveBoard(this), gif: () => this.saveGif(), svg: () => this.savePicture("svg"), png: () => this.savePicture("png")};
+    const acts = {open: () => this.pick(false), save: () => saveTrace(this), page: () => saveBoard(this), gif: () => saveGif(this),
+      svg: () => savePicture(this, "svg"), png: () => savePicture(this, "png")};
     for (const [name, act] of Object.entries(acts)) this.tools[name].addEventListener("click", act);
     this.tools.page.hidden = this.tools.gif.hidden = !this.server;         // a saved page has no server to ask
-    this.file.addEventListener("change", () => { this.read(this.file.files[0]); this.file.value = ""; });
-    this.root.addEventListener("dragover", event => { event.preventDefault(); this.root.classList.add("tdl-over"); });
-    this.root.addEventListener("dragleave", () => this.root.classList.remove("tdl-over"));
-    this.root.addEventListener("drop", event => {
-      event.preventDefault();
-      this.root.classList.remove("tdl-over");
-      this.forSecond = false;
-      this.read(event.dataTransfer.files[0]);
-    });
+    this.root.addEventListener("drop", () => { this.forSecond = false; }, true);          // a file that is dropped is the first run
     this.shown = event => { if (this.root.isConnected) this.follow(event.target.tracePlayer); else document.removeEventListener("run-shown", this.shown); };
     document.addEventListener("run-shown", this.shown);
     new ResizeObserver(() => this.layout()).observe(this.root);
@@ -97,7 +91,7 @@ class Board {
 
   tint() {                                             // the theme's colours, for the canvas
     const style = getComputedStyle(this.root), of = name => style.getPropertyValue(`--tdl-${name}`).trim();
-    this.ink = {text: of("text"), soft: of("soft"), paper: of("paper"), accent: of("accent"), changed: of("pin"), commit: of("c0v")};
+    this.ink = {text: of("text"), soft: of("soft"), paper: of("paper"), accent: of("accent"), changed: of("c4v"), pin: of("pin"), commit: of("c0v")};
   }
 
   // ---- which runs
@@ -195,17 +189,11 @@ class Board {
     return kind === "run" ? this.fetch(key, true) : undefined;
   }
 
-  pick(second) { this.forSecond = second; this.file.click(); }
+  pick(second) { this.forSecond = second; this.files.ask(); }
 
-  async read(file) {
-    if (!file) return;
-    try {
-      const trace = JSON.parse(await file.text());
-      this.alert.hidden = true;
-      await this.open({kind: "trace", id: "", stored: true, note: file.name, trace}, this.forSecond);
-    } catch {
-      this.complain(`'${file.name}' is not a trace of this lab. Use a file that was saved here.`);
-    }
+  read(trace, note) {
+    this.alert.hidden = true;
+    return this.open({kind: "trace", id: "", stored: true, note, trace}, this.forSecond);
   }
 
   // ---- drawing
@@ -276,7 +264,7 @@ class Board {
     this.frame = Math.max(0, Math.min(this.lives.steps - 1, frame));
     this.one.seek(this.frame);
     if (this.others) this.two.seek(partner(this.frame, this.lives.steps, this.others.steps));
-    this.deck.show(this.frame, this.lives);
+    this.deck.show(this.lives.run);
     this.panels.move(this.frame);
     this.one.canvas.setAttribute("aria-label", `Board of ${this.lives.steps} steps and ${this.columns} positions. ` +
       `Step ${this.frame + 1}: ${Array.from({length: this.lives.end}, (_, place) => this.lives.word(this.frame, place)).join(" ")}`);
@@ -323,26 +311,6 @@ class Board {
     const high = this.tip.offsetHeight, under = at.bottom + 6 - box.top;
     this.tip.style.left = `${Math.max(4, Math.min(at.left - box.left, box.width - this.tip.offsetWidth - 8))}px`;
     this.tip.style.top = `${window.innerHeight - at.bottom < high + 8 ? Math.max(4, under - high - pane.rowHeight - 12) : under}px`;
-  }
-
-  // ---- what can be kept
-
-  saveTrace() { saveFile("trace.json", new Blob([JSON.stringify(this.first.message.trace)])); }
-
-  async saveGif() {
-    const {message} = this.first, label = this.tools.gif.textContent;
-    this.tools.gif.textContent = "Drawing …";
-    const answer = await this.server.gif_of([message.id, this.sample, message.id ? "" : JSON.stringify(message.trace)]);
-    this.tools.gif.textContent = label;
-    if (!answer.startsWith("data:")) return this.complain(answer);
-    return saveFile("run.gif", await (await fetch(answer)).blob());
-  }
-
-  savePicture(kind) {
-    const {one} = this, [width, height] = [one.spacer.offsetWidth, one.spacer.offsetHeight];
-    const svg = new XMLSerializer().serializeToString(one.picture(new SvgPen(width, height)).node);
-    if (kind === "svg") saveSvg("board", svg);
-    else savePng("board", svg, width, height, this.ink.paper);
   }
 }
 

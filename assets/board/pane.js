@@ -108,7 +108,10 @@ class Pane {
       while (from > 0 && lives.id(from - 1, place) === lives.id(frame, place)) from--;
       while (next < lives.steps && lives.id(next, place) === lives.id(frame, place)) next++;
       if (from > 0 && rowHeight >= 3.5) pen.rect(x, y(from) - 0.5, width, 1, ink.paper);       // thinner rows would drown in gaps
-      if (from > 0 && next === lives.steps) pen.rect(x, y(from) - 1, width, 2.5, ink.commit);
+      if (from > 0 && next === lives.steps) {            // framed, so that it is seen on pale cells and on deep ones
+        pen.rect(x, y(from) - 2, width, 4.5, ink.paper);
+        pen.rect(x, y(from) - 1, width, 2.5, ink.commit);
+      }
       this.name(pen, place, Math.max(from, frame), next, x, y);
       frame = next;
     }
@@ -128,7 +131,7 @@ class Pane {
   head(pen, place, x) {                                // the position, and its word at the step shown
     const {lives, other, frame, columnWidth} = this, {ink} = this.board;
     const pinned = this.lives.run.info.pins?.[lives.sample]?.includes(place);
-    pen.text(String(place + 1), x + 3, 8, {colour: pinned ? ink.changed : ink.soft, size: 10, weight: pinned ? 700 : 400});
+    pen.text(String(place + 1), x + 3, 8, {colour: pinned ? ink.pin : ink.soft, size: 10, weight: pinned ? 700 : 400});
     if (place >= lives.length) return;
     const colour = this.board.colour(lives, frame, place), size = lives.special(frame, place) ? 9 : 12;
     pen.rect(x, 16, columnWidth - 1, HEAD - 19, this.board.fill(colour));

@@ -66,7 +66,7 @@ class Lanes {
     if (message.kind === "stopped") { this.badge.textContent = "Stopped"; return; }
     if (message.kind === "lanes") this.begin(message);
     if (message.kind === "live") this.live(message.lanes);
-    if (message.kind === "done") await this.done(message, turn);
+    if (message.kind === "done" || message.kind === "stored") await this.done(message, turn);
   }
 
   empty() {
@@ -76,8 +76,20 @@ class Lanes {
     this.deck.hidden = true;
     this.grid.textContent = "";
     this.figures.textContent = "";
+    this.open();
     make("p", "tdl-empty", "Every ticked paper gets the same prompt and the same seeds. They take turns, one step each, so that you can watch " +
       "them settle side by side.", this.grid);
+  }
+
+  open() {                                         // stored runs, once the lanes are looked at and nothing has been compared yet
+    if (!this.server?.stored_runs || this.opened) return;
+    this.opened = new IntersectionObserver(async ([{isIntersecting}]) => {
+      if (!isIntersecting) return;
+      this.opened.disconnect();
+      const {turn} = this, text = await this.server.stored_runs("");
+      if (text && turn === this.turn) await this.show(JSON.parse(text));
+    });
+    this.opened.observe(this.root);
   }
 
   offer(query) {                                   // the link that compares the same runs again
@@ -123,15 +135,14 @@ class Lanes {
     }
   }
 
-  async done({lanes, told, table, query}, turn) {
+  async done({kind, lanes, told, table, query}, turn) {
     const names = Object.keys(lanes), runs = await Promise.all(names.map(name => readTrace(lanes[name].trace)));
     if (turn !== this.turn) return;
     this.kept = {kind: "done", lanes: Object.fromEntries(names.map(name => [name, {trace: lanes[name].trace}])), told, table};
     this.page.hidden = !this.server || !names.length;                      // a saved page has no server to ask
     this.badge.hidden = false;
-    this.badge.textContent = "Done";
-    this.badge.dataset.state = "Done";
-    this.status.textContent = "";
+    this.badge.textContent = this.badge.dataset.state = kind === "stored" ? "Stored runs" : "Done";
+    this.status.textContent = kind === "stored" ? "of the same seeds; press Compare for your own" : "";
     this.offer(query);
     this.lanes(told);
     this.runs = new Map(names.map((name, place) => [name, runs[place]]));
@@ -221,7 +232,8 @@ class Lanes {
 
   measured(rows) {
     this.figures.textContent = "";
-    const columns = [...new Set(rows.flatMap(row => Object.keys(row)))].filter(name => name !== "why");
+    const told = name => rows.some(row => row[name] !== null && row[name] !== undefined);         // of no run: no column
+    const columns = [...new Set(rows.flatMap(row => Object.keys(row)))].filter(name => name !== "why" && told(name));
     const table = make("table", "tdl-numbers", "", this.figures), head = make("tr", "", "", make("thead", "", "", table));
     for (const name of columns) make("th", "", name, head).scope = "col";
     const body = make("tbody", "", "", table);

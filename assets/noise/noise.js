@@ -1,7 +1,7 @@
 // The forward-noise playground: one sentence under every paper's noise, all times of it at once, so that dragging t asks no
 // server. Every text goes in through textContent, never as HTML.
 
-const NOTHING = -1, PLOT = {width: 230, height: 78, left: 26, right: 6, high: 6, low: 62};
+const NOTHING = -1, PLOT = {width: 230, height: 78, left: 36, right: 6, high: 6, low: 62};
 
 class NoisePlayground {
   constructor(root, {scale, inks, show, first}) {
@@ -116,7 +116,7 @@ class NoisePlayground {
       "aria-label": `${paper.title}: share of signal and of readable words over time t from 0 to 1`}, side);
     for (const share of [0, 0.5, 1]) {
       draw("line", {x1: left, x2: width - right, y1: y(share), y2: y(share), class: "tdl-grid"}, svg);
-      draw("text", {x: left - 4, y: y(share) + 3.5, "text-anchor": "end"}, svg, String(share * 100));
+      draw("text", {x: left - 4, y: y(share) + 3.5, "text-anchor": "end"}, svg, `${share * 100}${share === 1 ? " %" : ""}`);
     }
     for (const [place, text, anchor] of [[0, "t 0", "start"], [last / 2, "0.5", "middle"], [last, "1", "end"]])
       draw("text", {x: x(place), y: height - 4, "text-anchor": anchor}, svg, text);

@@ -29,6 +29,7 @@ function offerCitation(player) {
       box.hidden = !box.hidden;
       button.setAttribute("aria-expanded", String(!box.hidden));
       if (!box.hidden) show("text");
+      player.tip.follow();                             // the words have moved
     });
   }
   player.tools.cite.hidden = !player.message.query || !player.message.cite?.text;

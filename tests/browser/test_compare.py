@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.page import dark_page, faint
+
 expect.set_options(timeout=20_000)
 
 
@@ -50,6 +52,8 @@ def test_papers_denoise_side_by_side_and_the_clock_moves_all_without_a_request(b
     saved.locator(".tdl-slider").fill("0")
     assert saved.locator(".tdl-lane-words").all_inner_texts() != last
     assert len(page_log.asked) == before
+    assert not faint(saved)
+    assert not faint(dark_page(saved))
 
 
 def test_two_visitors_get_their_own_results(new_page):

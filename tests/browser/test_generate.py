@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.page import STORED, choose, state, texts
+from tests.support.page import STORED, choose, dark_page, faint, state, texts
 from ui.order import Order
 
 expect.set_options(timeout=20_000)
@@ -76,15 +76,16 @@ def test_a_second_press_while_it_runs_asks_for_nothing(new_page, page_log):
     assert len([url for url in page_log.requests if "/queue/join" in url]) <= before + 2, "the run, and the figures after it"
 
 
-def test_a_word_of_a_finished_run_is_pinned_by_a_click_where_it_stands(new_page):
+def test_a_word_of_a_finished_run_is_pinned_by_a_click_or_by_keys_where_it_stands(new_page):
     page = new_page(ORACLE)
     state(page, "Done")
     words = texts(page)[1]
     page.locator(".tdl-words").nth(1).locator(".tdl-chip").nth(2).click()
     page.locator(".tdl-pin").click()
     expect(page.locator(".tdl-status").first).to_contain_text(f"In the form: ___2 {words[2]} ___")
-    page.locator(".tdl-words").nth(1).locator(".tdl-chip").nth(0).click()
-    page.locator(".tdl-pin").click()
+    for key in ("ArrowLeft", "ArrowLeft", "Enter", "Enter"):               # two words back, to the button, and press it
+        page.keyboard.press(key)
+    expect(page.locator(".tdl-status").first).to_contain_text(f"In the form: {words[0]} ___1 {words[2]} ___")
     page.wait_for_timeout(700)                           # the form has taken it
     page.locator("#generate").click()
     page.wait_for_function("document.querySelector('.tdl').tracePlayer.run?.info?.order?.controls?.length")
@@ -123,8 +124,17 @@ def test_a_word_shows_its_candidates_with_their_probabilities(browser_page):
     assert percents == sorted(percents, reverse=True)
     assert 50 < sum(percents) <= 100.5
     expect(browser_page.locator(".tdl-tip-foot")).to_contain_text("nats")
+    browser_page.locator("#player").get_by_role("button", name="Cite").click()
+    word, tip = (browser_page.locator(part).bounding_box() for part in (".tdl-words >> .tdl-chip >> nth=1", ".tdl-tip"))
+    assert abs(tip["y"] - (word["y"] + word["height"] + 6)) < 2, "it stays beside its word when the words move"
     browser_page.locator("body").press("Escape")
     expect(browser_page.locator(".tdl-tip")).to_be_hidden()
+    before = clock(browser_page)
+    browser_page.locator(".tdl-words").first.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        browser_page.keyboard.press(key)
+    expect(browser_page.locator(".tdl-tip-head")).to_contain_text("position 2")
+    assert clock(browser_page) == before, "in a text the arrows go from word to word, not from step to step"
 
 
 def test_padding_is_folded_and_can_be_shown(browser_page):
@@ -226,6 +236,20 @@ def test_a_trace_file_is_played_and_another_file_is_refused(browser_page, tmp_pa
     assert browser_page.locator("#player img").count() == 0
     browser_page.locator("#player input[type=file]").set_input_files(tmp_path / "other.json")
     expect(browser_page.locator(".tdl-alert")).to_contain_text("not a trace of this lab")
+    browser_page.evaluate("""text => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], 'dropped.json'));
+      document.querySelector('#player .tdl-samples').dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true}));
+    }""", trace)
+    expect(browser_page.locator(".tdl-status")).to_have_text("dropped.json")
+    expect(browser_page.locator(".tdl-alert")).to_be_hidden()
+    browser_page.evaluate("""text => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], 'dropped.json'));
+      document.querySelector('#player .tdl-samples').dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true}));
+    }""", trace)
+    expect(browser_page.locator(".tdl-status")).to_have_text("dropped.json")
+    expect(browser_page.locator(".tdl-alert")).to_be_hidden()
 
 
 def test_a_saved_page_plays_without_a_server(new_page, browser_context):
@@ -240,6 +264,8 @@ def test_a_saved_page_plays_without_a_server(new_page, browser_context):
     assert texts(saved) == last
     saved.locator("body").press("Home")
     assert clock(saved) == 1
+    assert not faint(saved)
+    assert not faint(dark_page(saved))
 
 
 def test_the_figures_of_a_run_are_drawn_on_demand(browser_page):

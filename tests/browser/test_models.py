@@ -71,6 +71,7 @@ def test_the_playground_drags_through_time_without_a_request(playground, page_lo
       }
     }""")
     assert set(words(page, "SEDD")) == {""}
+    expect(page.locator(".tdl-noise-plot text").nth(2)).to_have_text("100 %")
     expect(page.locator(".tdl-noise-keys").first).to_contain_text("signal left 0 %")
     assert len(page_log.asked) == before
     at(page, 25)

@@ -1,8 +1,10 @@
 """Two visitors at once: the second is told its place while it waits, may leave, and gets its own results."""
 
+import json
 import re
 
 import pytest
+from gradio_client import Client
 from playwright.sync_api import expect
 
 from tests.support.page import state
@@ -49,6 +51,20 @@ def test_the_second_sees_its_place_then_its_own_results(new_page, busy):
     expect(second.locator(PLACE)).to_have_count(0)
     assert second.evaluate("document.querySelector('#player .tdl').tracePlayer.run.seeds") == [8, 9]
     expect(busy.locator("#grid-table")).to_contain_text("of 39 cells")
+
+
+def test_in_a_crowd_everyone_is_told_a_place(new_page, busy, tiny_app):
+    client = Client(tiny_app.url, verbose=False)
+    crowd = [client.submit(paper="oracle", steps=2, samples=1, api_name="/generate") for _ in range(24)]
+    for _ in range(200):
+        if all(job.outputs() for job in crowd):
+            break
+        busy.wait_for_timeout(100)
+    ahead = sorted(json.loads(job.outputs()[0])["ahead"] for job in crowd)
+    assert ahead == list(range(1, 25))
+    expect(new_page(SHORT).locator(PLACE)).to_have_text(re.compile(r"^25 runs are ahead of yours\. Your place in the queue: 26\."))
+    for job in crowd:
+        job.cancel()
 
 
 def test_stop_leaves_the_queue_and_generate_joins_it_again(new_page, busy):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.page import state
+from tests.support.page import dark_page, faint, state
 from ui import theme
 
 expect.set_options(timeout=20_000)
@@ -109,6 +109,8 @@ def test_the_same_noise_without_controls_stands_beside_in_lockstep(board, page_l
     assert board.evaluate(f"[{BOARD}.second.run.info.order.controls, {BOARD}.second.run.seeds]") == [[], [3, 4]]
     assert board.evaluate(f"{BOARD}.others.pressureIn.every(value => value === 0)")
     assert board.evaluate(f"{BOARD}.lives.pressureIn.some(value => value > 0)")
+    marks = board.evaluate(f"[{BOARD}.ink.changed, {BOARD}.ink.pin, ...{BOARD}.pressures, ...{BOARD}.scale]")
+    assert len(set(marks)) == len(marks), "what differs has a colour of its own"
     expect(board.locator(".tdl-versus")).to_contain_text("From the same noise")
     expect(board.locator(".tdl-versus")).to_contain_text("nats of pressure")
     assert board.evaluate(f"{BOARD}.columns") == board.evaluate(f"Math.max({BOARD}.lives.end, {BOARD}.others.end)")
@@ -146,8 +148,10 @@ def test_trace_files_are_played_and_others_refused_and_pictures_can_be_kept(boar
     for name, start in (("GIF", b"GIF89a"), ("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         with board.expect_download() as download:
             board.locator(".tdl-board .tdl-tool", has_text=name).click()
-        with open(download.value.path(), "rb") as kept:
-            assert kept.read(len(start)) == start
+        kept = Path(download.value.path()).read_bytes()
+        assert kept.startswith(start)
+        if name == "SVG":                                # the marks of commitment have a frame, to be seen on cells of any colour
+            assert 0 < kept.count(b'height="2.5"') == kept.count(b'height="4.5"')
     file.set_input_files(tmp_path / "other.json")
     expect(board.locator(".tdl-board .tdl-alert")).to_contain_text("not a trace of this lab")
 
@@ -170,6 +174,9 @@ def test_a_saved_page_plays_both_boards_without_a_server(board, browser_context,
     saved.wait_for_function(f"{BOARD}.frame === 23 && {BOARD}.two.frame === 23")
     expect(saved.locator(".tdl-tool", has_text="Save page")).to_be_hidden()
     assert len(page_log.asked) == before
+    assert not faint(saved)
+    assert not faint(dark_page(saved))
+    saved.wait_for_function(f"{BOARD}.ink.paper === '#1b1c1c'")         # the canvas too
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

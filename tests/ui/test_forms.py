@@ -9,8 +9,9 @@ from controllers.strategies import STRATEGIES
 from diffusion import PAPERS, SAMPLERS
 from diffusion.core.errors import StudioError
 from tests.ui.conftest import READERS
-from ui import cards, tab_generate
+from ui import cards, forms, tab_generate
 from ui.forms import SLOTS, Form
+from ui.glossary import COLUMNS
 from ui.options import OPTIONS, STEERING
 from ui.order import Order
 from ui.page import Page
@@ -229,3 +230,9 @@ def test_another_paper_brings_its_own_ways_of_steering(form):
     now = change(form, "sedd")
     assert [slug for _, slug in now[form.strategy]["choices"]] == ["absorb", "discrete"]
     assert now[form.strategy]["value"] == "absorb"
+
+
+def test_the_measured_line_explains_its_terms(studio):
+    paper = next(paper for paper in studio.papers() if paper.slug == "sedd")
+    shown = forms.about_html(paper, paper.samplers[0], "2.58 bits per token")
+    assert "2.58 bits per token" in shown and f'perplexity / human: {COLUMNS["perplexity / human"]}' in shown

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from diffusion.core.errors import StudioError
 from ui import grid
 from ui.grid import Cell
-from ui.grid_page import plot, table
+from ui.grid_page import known, plot, table
 from ui.order import Order
 
 FIGURES = st.floats(1, 9).map(lambda value: round(value, 1))
@@ -78,3 +78,14 @@ def test_the_page_escapes_texts_and_marks_the_frontier():
     assert "&lt;b&gt;" in shown and "<b>" not in shown and shown.count("tdl-best") == 1
     assert "2 of 3 cells" in shown and "running" in shown
     assert "frontier" in plot(cells) and plot(cells[:1]) == ""
+    assert "ddim, 16 steps: 0.90 s, perplexity 7.00" in plot(cells)
+
+
+def test_what_was_measured_before_is_drawn_with_the_line_of_people_and_a_dot_for_a_sampler_of_one_number_of_steps():
+    rows = [{"sampler": "human text", "texts": 128, "perplexity": 5.2}, {"sampler": "gone", "NFE": 8, "perplexity": 9.0},
+            *({"sampler": "ddim", "texts": 128, "NFE": nfe, "perplexity": 40 / nfe} for nfe in (8, 64, 64)),
+            {"sampler": "x", "texts": 128, "NFE": 64, "perplexity": 5.0}]
+    shown = known(rows, {"ddim": "DDIM", "x": "<X>"})
+    assert "128 texts a point" in shown and "texts by people" in shown and "gone" not in shown
+    assert shown.count("<circle") == 3 and "&lt;X&gt;, 64 evaluations: perplexity 5.00" in shown
+    assert known(rows[:2], {"ddim": "DDIM"}) == ""

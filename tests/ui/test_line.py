@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from ui import messages
-from ui.line import Line, Waiting
+from ui import messages, place, theme
+from ui.line import MOST, Line, Waiting
 from ui.order import Order
 
 ORDER = Order(paper="oracle", samples=1, steps=6, seed=3)
@@ -59,11 +59,28 @@ def test_a_place_is_told_again_at_every_beat_so_that_a_visitor_who_went_is_notic
 def test_one_that_leaves_is_told_so_runs_nothing_and_makes_room(line):
     first, second, third = (line.queued(run(name)) for name in "abc")
     next(first)
-    place = next(second)
+    waits = next(second)
     assert next(third).ahead == 2
-    line.leave(place.ticket)
+    line.leave(waits.ticket)
     assert aheads(second) == [0]
     assert next(third).ahead == 1
+
+
+def test_a_full_line_says_so_at_once_and_the_run_never_begins():
+    line = Line(beat=3600.0, most=2)
+    first, second = line.queued(run("a")), line.queued(run("b"))
+    next(first), next(second)
+    told, = line.queued(run("c"))
+    assert told.refused and told.sentence.startswith("2 runs are waiting already") and len(line) == 2
+    assert told.message() == {"kind": "error", "sentence": told.sentence}
+    assert 'role="alert"' in place.told(told) and "It begins by itself" not in place.told(told)
+    first.close()
+    assert line.queued(run("c")) and next(second).ahead == 0
+
+
+def test_whoever_waits_stands_in_the_line_and_leaves_threads_for_the_rest_of_the_page():
+    assert place.MODEL_QUEUE["concurrency_limit"] > MOST
+    assert theme.launch_options()["max_threads"] >= place.MODEL_QUEUE["concurrency_limit"] + 40
 
 
 def test_a_closed_stream_makes_room_while_it_waits_and_while_it_runs(line):

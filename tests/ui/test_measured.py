@@ -2,14 +2,16 @@
 
 import json
 import re
+from html import escape
 
 import pytest
 
 from diffusion import PAPERS
 from ui import facts, measured, paper_page
+from ui.glossary import COLUMNS
 from ui.lessons import LESSONS
 from ui.studio import Studio
-from ui.svg import Line, chart, ticks
+from ui.svg import Line, chart, doublings, ticks
 
 RESULT = {"what": "quality, free", "paper": "sedd", "command": "python -m training evaluate <b> --json x", "device": "cpu",
           "path": "fp32", "torch": "2.13", "commit": "abc", "checkpoints": {"sedd": "aaa"}, "options": {"rows": "valid"},
@@ -82,6 +84,33 @@ def test_the_training_curve_is_that_of_the_card():
     points = re.findall(r'points="([^"]*)"', page)
     assert [len(line.split()) for line in points] == [len(card["curve"]), sum("valid" in row for row in card["curve"])]
     assert studio.digest("sedd") in page and card["licence_of_data"].split(" (")[0] in page
+
+
+def test_columns_are_explained_where_they_are_shown(monkeypatch):
+    found = [measured.Measurement.of("free", RESULT)]
+    monkeypatch.setattr(paper_page.measured, "of_checkpoint", lambda *_: found)
+    paper = next(paper for paper in Studio().papers() if paper.slug == "sedd")
+    page = paper_page.numbers(paper, "aaa")
+    assert "What the columns mean" in page and f"<dt>perplexity</dt><dd>{escape(COLUMNS['perplexity'])}</dd>" in page
+    assert "<dt>MAUVE</dt>" not in page and f'title="{escape(COLUMNS["perplexity"])}"' in page
+
+
+def test_what_judges_and_steers_is_explained_beside_its_numbers():
+    page = paper_page.judges({}, "")
+    assert set(paper_page.ABOUT) == set(measured.TRAINED)
+    assert all(escape(about) in page for about in paper_page.ABOUT.values())
+
+
+def test_every_meaning_is_of_a_column_that_a_shipped_file_has():
+    shown = {name for _, result in measured.results().items() for table in result["tables"] for name in table["show"]}
+    assert set(COLUMNS) <= shown
+
+
+def test_ticks_of_doublings_are_powers_of_two():
+    assert doublings(8, 256) == [8, 16, 32, 64, 128, 256] and doublings(9, 40) == [8, 16, 32]
+    picture = chart([Line("a", [(8, 1.0), (16, 2.0), (32, 3.0)], 1)], "evaluations", "loss", "", doubling=True)
+    first, middle, last = (float(point.split(",")[0]) for point in re.search(r'points="([^"]+)"', picture)[1].split())
+    assert abs(middle - (first + last) / 2) < 0.2
 
 
 def test_a_chart_keeps_its_lines_inside_and_is_named():

@@ -106,6 +106,6 @@ def test_the_page_opens_on_a_stored_run_a_sentence_or_an_error(studio, tmp_path)
 
 
 def test_a_saved_page_asks_no_server(studio):
-    page = messages.page(studio, studio.start(ORDER).run(), theme.style(), theme.script())
+    page = messages.page(studio, studio.start(ORDER).run(), theme.page_style(), theme.script())
     assert "TracePlayer" in page and "http://www.w3.org/2000/svg" in page
     assert "https://" not in page and "@import" not in page

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from tests.ui.conftest import READERS
-from ui import race
+from ui import links, race
 from ui.order import Order
+from ui.studio import Studio
 
 ORACLE = Order(paper="oracle", samples=2, steps=6, seed=3)
 SEDD = Order(paper="sedd", samples=2, steps=9, seed=3)
@@ -78,3 +79,19 @@ def test_no_paper_is_a_sentence(studio, tmp_path, chosen):
         tab = tab_compare.build(Page(studio, tmp_path / "none.json"))
     message, = (json.loads(text) for text, *_ in tab.run("", chosen, 4, 2, 0, 1.0, "", "[]", {}))
     assert message["kind"] == "error" and "Tick one" in message["sentence"]
+
+
+def test_stored_runs_are_compared_without_a_model_and_with_the_link_that_compares_them_again(tmp_path, checkpoints):
+    studio = Studio(device="cpu", compute="fp32", checkpoints=checkpoints)
+    for paper in ("oracle", "sedd"):
+        trace = studio.start(Order(paper=paper, samples=2, steps=6, seed=3, compute="fp32")).run()
+        studio.results(trace)
+        trace.save(tmp_path / f"free-{paper}.json")
+    fresh = Studio(device="cpu", compute="fp32", checkpoints=checkpoints)
+    titles = {"oracle": "Oracle", "sedd": "SEDD", "rdlm": "RDLM"}
+    shown = race.stored(fresh, titles, tmp_path)
+    assert shown["kind"] == "stored" and list(shown["lanes"]) == ["oracle", "sedd"]
+    assert not fresh.is_loaded("sedd") and [row["perplexity"] for row in shown["table"]] == [None, None]
+    orders = links.comparison(shown["query"], "compare", []).compared
+    assert [(order.paper, order.seed, order.compute) for order in orders] == [("oracle", 3, "fp32"), ("sedd", 3, "fp32")]
+    assert race.stored(fresh, {"sedd": "SEDD", "rdlm": "RDLM"}, tmp_path) is None

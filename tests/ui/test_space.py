@@ -10,7 +10,7 @@ import pytest
 from diffusion import StudioError, maps
 from diffusion.maps import Projection, WordMaps
 from tests.ui.conftest import VOCAB
-from ui import space
+from ui import space, theme
 from ui.atlas import Atlas
 from ui.fitting import Fitting
 from ui.order import Order
@@ -223,3 +223,14 @@ def test_words_of_a_run_are_found_among_the_words_of_another_paper(studio):
     told = atlas.written("diffusion-lm", foreign, 0)
     assert all(place is None or words[place] == word for word, place in told)
     assert any(place is None for _, place in told)
+
+
+def test_parts_of_speech_are_named_in_plain_words():
+    lexicon = np.eye(5)[[0, 0, 0, 1, 2, 3]][:, :4]
+    assert space.by_tag(lexicon, ["NOUN", "ADP", "PROPN", "ZZ"]) == ["", "", "", "preposition (ADP)", "name (PROPN)", "ZZ"]
+
+
+def test_every_colour_of_the_map_is_told_by_the_style_sheets_light_and_dark():
+    for sheet in ("app.css", "dark.css"):
+        style = (theme.STYLES / sheet).read_text(encoding="utf-8")
+        assert all(f"{colour[4:-1]}:" in style for colour in space.PALETTE)

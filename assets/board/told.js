@@ -1,66 +1,4 @@
-// Playing and scrubbing the boards, what the colours mean, and what a run shows in words.
-
-class Deck {
-  constructor(parent, board) {
-    Object.assign(this, {board, playing: null});
-    const box = make("div", "tdl-deck", "", parent), keys = {};
-    for (const [name, sign, label, act] of [["first", "«", "First step", () => board.seek(0)], ["back", "‹", "One step back", () => board.seek(board.frame - 1)],
-      ["play", "▶", "Play", () => this.toggle()], ["next", "›", "One step on", () => board.seek(board.frame + 1)], ["last", "»", "Last step", () => board.seek(Infinity)]]) {
-      keys[name] = board.button(box, "tdl-key", sign, label, act);
-      keys[name].setAttribute("aria-label", label);
-    }
-    this.key = keys.play;
-    this.slider = make("input", "tdl-slider", "", box);
-    Object.assign(this.slider, {type: "range", min: 0, max: 0, value: 0, step: 1});
-    this.slider.setAttribute("aria-label", "Step");
-    this.slider.addEventListener("input", () => board.seek(Number(this.slider.value)));
-    this.clock = make("span", "tdl-clock", "", box);
-    this.speed = make("select", "tdl-speed", "", box);
-    this.speed.setAttribute("aria-label", "Speed of playing");
-    for (const factor of [0.25, 0.5, 1, 2, 4]) make("option", "", `${factor}×`, this.speed).value = factor;
-    this.speed.value = 1;
-  }
-
-  show(frame, lives) {
-    this.slider.max = lives.steps - 1;
-    this.slider.value = frame;
-    this.clock.textContent = `step ${lives.run.step(frame).index + 1}/${lives.run.total} · t ${lives.run.step(frame).t.toFixed(2)}`;
-    this.slider.setAttribute("aria-valuetext", this.clock.textContent);
-  }
-
-  toggle() { if (this.playing) this.pause(); else this.start(); }
-
-  start() {
-    const {board} = this;
-    if (!board.lives) return;
-    if (board.frame >= board.lives.steps - 1) board.seek(0);
-    let before = performance.now(), part = 0;
-    const rate = Math.max(12, board.lives.steps / 4);                   // steps a second: a run lasts at most 4 s
-    const tick = now => {
-      part += (now - before) / 1000 * rate * Number(this.speed.value);
-      before = now;
-      const steps = Math.floor(part);
-      part -= steps;
-      if (steps) board.seek(board.frame + steps);
-      if (board.frame >= board.lives.steps - 1 || !board.root.isConnected) return this.pause();
-      this.playing = requestAnimationFrame(tick);
-      return undefined;
-    };
-    this.playing = requestAnimationFrame(tick);
-    this.mark("❚❚", "Pause");
-  }
-
-  pause() {
-    cancelAnimationFrame(this.playing);
-    this.playing = null;
-    this.mark("▶", "Play");
-  }
-
-  mark(sign, label) {
-    Object.assign(this.key, {textContent: sign, title: label});
-    this.key.setAttribute("aria-label", label);
-  }
-}
+// What the colours of the boards mean, and what a run shows in words.
 
 function legend(board) {
   const {legend: node, mode, tops} = board, pressed = mode === "pressure", colours = pressed ? board.pressures : board.scale;
@@ -111,15 +49,4 @@ function versus({lives, others, first, second}, node) {
   make("p", "tdl-versus", (noise ? noise + words : words) + cost, node);
   if (lives.steps !== others.steps)
     make("p", "tdl-note", `The runs have ${lives.steps} and ${others.steps} steps; both show the same share of theirs.`, node);
-}
-
-function candidates(tip, {words, entropy, pressure}) {
-  for (const [word, prob] of words) {
-    if (prob < 0.0005) continue;
-    const line = make("div", "tdl-candidate", "", tip);
-    make("span", "tdl-word", word, line);
-    make("span", "tdl-track", "", line).style.setProperty("--p", prob);
-    make("span", "tdl-number", `${(100 * prob).toFixed(1)} %`, line);
-  }
-  make("div", "tdl-tip-foot", `entropy ${entropy.toFixed(2)} nats · pressure ${pressure.toFixed(2)} nats`, tip);
 }
