@@ -45,11 +45,11 @@ REVISED: tuple[tuple[str, Option], ...] = (("sampler", "confidence"), ("revise",
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # chosen with an earlier checkpoint
     ("diffusion-lm", "content"): Setting((16.0,)),
-    ("diffusion-lm", "pos"): Setting((3.5,), RENOISED),
+    ("diffusion-lm", "pos"): Setting((6.0,), RENOISED),
     ("diffusion-lm", "tree"): Setting(options=RENOISED),
     ("diffusion-lm", "span"): Setting((50.0,), RENOISED),
     ("diffusion-lm", "infill"): Setting(options=(("sampler", "renoise"), ("steps", 32))),
-    ("diffusion-lm", "content+pos"): Setting((12.0, 3.5), RENOISED),
+    ("diffusion-lm", "content+pos"): Setting((12.0, 6.0), RENOISED),
     ("diffusion-lm", "content+tree"): Setting(options=RENOISED),
     # slots are missed less often and BLEU is higher; measured by `evaluate quality --what source`
     ("seqdiffuseq", SOURCE): Setting(options=(("sampler", "renoise"),)),
