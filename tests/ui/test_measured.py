@@ -151,7 +151,8 @@ def test_a_card_of_a_tagger_is_shown_with_what_it_reaches(tmp_path, monkeypatch)
     card = {"measured": {"dev": {"upos": 0.9512}, "test": {"upos": 0.9433}}, "command": "python -m training linguistics tagger",
             "sentences": 12000}
     (tmp_path / "judge-tagger" / "card.json").write_text(json.dumps(card))
-    monkeypatch.setattr(measured, "TRAINED", {"Taggers": (tmp_path, "python -m y"), "Others": (tmp_path / "none", "python -m x")})
+    monkeypatch.setattr(measured, "TRAINED", {"Taggers and parsers": (tmp_path, "python -m y"),
+                                             "Trained controllers": (tmp_path / "none", "python -m x")})
     page = paper_page.judges({}, "")
     assert "judge-tagger" in page and "0.9433" in page and "12,000" in page and card["command"] in page
     assert "None is in the box. To train them: <code>python -m x</code>" in page
