@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -15,6 +15,9 @@ from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
 from diffusion.core.types import Request
 from diffusion.core.vocab import Vocabulary
+
+if TYPE_CHECKING:
+    from controllers.noisy import NoisyReader
 
 MAX_NATS = 20.0          # E2E needs some 0 to 10
 
@@ -77,6 +80,8 @@ class Controller(ABC):
         free_words: beside its slots it takes words, ``word:cheap``.
         palette: pieces that a target is made of, with what each means, to be put in by a press.
         reads_sentences: `of_sentence` gives a target.
+        noisy: classifiers on noisy vectors (`controllers.noisy`) tell of it, see `noisy_loss`.
+        fluency: lambda in Diffusion-LM's inner loop with them, where a run names none: the paper's number for the task.
         at: its targets hold an ``@`` themselves, ``PP@3-5``, so that only a second one marks a strength.
     """
 
@@ -93,6 +98,8 @@ class Controller(ABC):
     free_words: ClassVar[bool] = False
     palette: ClassVar[tuple[tuple[str, str], ...]] = ()
     reads_sentences: ClassVar[bool] = False
+    noisy: ClassVar[bool] = False
+    fluency: ClassVar[float] = 0.01
     at: ClassVar[bool] = False
 
     @classmethod
@@ -174,6 +181,20 @@ class Controller(ABC):
         """Why no text does what this and another controller want, as the end of a sentence; None where one may."""
         return None
 
+    def parted(self) -> tuple[Controller | None, Controller | None]:
+        """What of the wish classifiers on noisy vectors tell, and the rest of it; None where there is none."""
+        return (self, None) if self.noisy else (None, self)
+
+    def noisy_loss(self, reader: NoisyReader, features: Tensor) -> Tensor:
+        """What the wish lacks, by classifiers on noisy vectors: their mean cross-entropy (B,), of features (B, L, width).
+
+        Only asked of kinds that are `noisy`.
+
+        Raises:
+            StudioError: the classifiers do not know what is wished.
+        """
+        raise NotImplementedError(f"no classifier on noisy vectors tells of '{self.slug}'")
+
     @abstractmethod
     def log_prob(self, probs: Tensor) -> Tensor:
         """Log-probability that the wish holds under a belief (B, L, V) -> (B,), differentiable."""
@@ -232,7 +253,7 @@ def why_not(model: DiffusionModel, controller: Controller | type[Controller], st
 
     A strategy that belongs to certain papers lists their slugs in `papers`; one without that list fits all.
     """
-    if strategy is not None and (reason := foreign(strategy, model)):
+    if strategy is not None and (reason := foreign(strategy, model) or strategy.refuses(model, controller)):
         return reason
     if controller.masks or controller.has_strength:      # it is about words; one that only asks for a label is not
         reason = model.no_control()

@@ -12,6 +12,7 @@ from torch import Tensor
 from controllers.base import Context, Controller, Score, knob, made_for
 from controllers.gradient import ascent
 from controllers.label import score_slots, slot_values
+from controllers.noisy import NoisyReader
 from controllers.reader import Reader
 from diffusion.core.errors import StudioError
 
@@ -36,6 +37,7 @@ class Classifier(Controller):
     title: ClassVar[str] = "Class by classifier"
     example: ClassVar[str] = "food:Italian"
     has_strength: ClassVar[bool] = True
+    noisy: ClassVar[bool] = True
     editor: ClassVar[str] = "slots"
 
     def __post_init__(self) -> None:
@@ -99,6 +101,10 @@ class Classifier(Controller):
         slots = reader.groups(reader(probs))
         found = [slots[place].log_softmax(-1)[:, value] for place, value in zip(self.places, self.classes, strict=True)]
         return torch.stack(found).sum(0)
+
+    def noisy_loss(self, reader: NoisyReader, features: Tensor) -> Tensor:
+        """Mean over the slots of -log p(value)."""
+        return reader.slots_lacking(features, self.values)
 
     def score(self, words: list[str]) -> Score:
         """The share of the given slots that the frozen slot matcher finds in the text; the missed ones are named."""

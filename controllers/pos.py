@@ -15,6 +15,7 @@ from controllers.gradient import ascent
 from controllers.length import Length
 from controllers.linguistics import analysers
 from controllers.linguistics.tagsets import UNIVERSAL
+from controllers.noisy import ENDS, NoisyReader
 from controllers.reader import Reader, closed
 from diffusion.core.errors import StudioError, nearest, objection
 from diffusion.core.types import Request
@@ -48,6 +49,8 @@ class PartsOfSpeech(Controller):
     nats: ClassVar[float] = 8.0
     unit_wish: ClassVar[bool] = False
     masks: ClassVar[bool] = True
+    noisy: ClassVar[bool] = True
+    fluency: ClassVar[float] = 0.0001
     palette: ClassVar[tuple[tuple[str, str], ...]] = (*((tag, _MEANINGS[tag]) for tag in UNIVERSAL), (ANY, "any word"),
                                                       (GAP, "any number of words"))
     reads_sentences: ClassVar[bool] = True
@@ -141,7 +144,7 @@ class PartsOfSpeech(Controller):
         lexicon = self._lexicon(logits)
         with torch.enable_grad():
             emissions = self._emissions(logits.softmax(-1), lexicon).detach().requires_grad_()
-            chance = self._fit(emissions, logits.softmax(-1).detach())
+            chance = self._fit(emissions, *_word_or_end(logits.softmax(-1).detach()))
             share = torch.autograd.grad(chance.sum(), emissions)[0]           # (B, L, K): P(tag k stands at l | the text fits)
         ids = [UNIVERSAL.index(tag) for tag in self.tags if tag in UNIVERSAL]
         columns = [place for place, tag in enumerate(self.tags) if tag in UNIVERSAL]
@@ -163,7 +166,21 @@ class PartsOfSpeech(Controller):
 
         Positions are taken as independent, a word has a tag as often as in the labelled training text.
         """
-        return self._fit(self._emissions(probs, self._lexicon(probs)), probs)
+        return self._fit(self._emissions(probs, self._lexicon(probs)), *_word_or_end(probs))
+
+    def noisy_loss(self, reader: NoisyReader, features: Tensor) -> Tensor:
+        """Mean over all positions of -log p(tag), END and PAD behind the last word; where gaps are open, -log p(all ways to lay the
+        pieces) over as many."""
+        told = reader.tags(features)                                          # (B, L, T): universal tags, END, PAD
+        if self.open:
+            word = told[..., : -len(ENDS)].logsumexp(-1)
+            emissions = [told[..., UNIVERSAL.index(tag)] if tag in UNIVERSAL else word for tag in self.tags]
+            return -self._fit(torch.stack(emissions, -1), word, told[..., len(UNIVERSAL)]) / told.shape[1]
+        rest = told.shape[1] - len(self.tags) - 1
+        names = [*self.tags, ENDS[0], *ENDS[1:] * rest]
+        places = [place for place, name in enumerate(names) if name != ANY]
+        ids = [(*UNIVERSAL, *ENDS).index(names[place]) for place in places]
+        return -told[:, places, ids].mean(-1)
 
     def _lexicon(self, like: Tensor) -> Tensor:
         """log p(tag | word), (V, T)."""
@@ -178,10 +195,13 @@ class PartsOfSpeech(Controller):
         columns = [tagged[..., UNIVERSAL.index(tag)] if tag in UNIVERSAL else word for tag in self.tags]
         return torch.stack(columns, -1).clamp(min=TINY).log()
 
-    def _fit(self, emissions: Tensor, probs: Tensor) -> Tensor:
-        """Log-probability (B,) of all ways to lay the pieces over the positions with END behind them."""
-        word = probs[..., END + 1:].sum(-1).clamp(min=TINY).log()
-        end = probs[..., END].clamp(min=TINY).log()                           # (B, L)
+    def _fit(self, emissions: Tensor, word: Tensor, end: Tensor) -> Tensor:
+        """Log-probability (B,) of all ways to lay the pieces over the positions with END behind them.
+
+        Args:
+            emissions: log P(a word of piece k stands at l), (B, L, K).
+            word, end: log P(any word stands at l) and log P(END does), (B, L).
+        """
         words = torch.cat([torch.zeros_like(word[:, :1]), word.cumsum(1)], 1)
         reached = torch.full_like(words, NEVER)
         reached[:, 0] = 0                                                     # (B, L + 1): pieces so far end before l
@@ -216,6 +236,11 @@ class PartsOfSpeech(Controller):
                  *([f"{over} words too many"] if over else [])]
         return Score(success, "; ".join(parts) or f"all {right} tags are as asked",
                      {"kind": "tags", "wanted": [ANY if tag == GAP else tag for tag in wanted], "found": list(tags)})
+
+
+def _word_or_end(probs: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities that a word stands at a place, and that END does, (B, L) each, of a belief (B, L, V)."""
+    return probs[..., END + 1:].sum(-1).clamp(min=TINY).log(), probs[..., END].clamp(min=TINY).log()
 
 
 def laid(target: Sequence[str], tags: Sequence[str]) -> list[str]:

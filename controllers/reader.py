@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,7 +82,48 @@ class Block(nn.Module):
         return x + self.down(F.gelu(self.up(self.between(x)), approximate="tanh"))
 
 
-class Reader(nn.Module):
+class Stored(nn.Module):
+    """A small network that is kept as a folder of `FOLDER`: 16-bit weights beside what it is built from."""
+
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What it is built from, as JSON."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, info: Mapping[str, Any]) -> Self:
+        """The network of what `about` told, with fresh weights."""
+
+    def save(self, folder: Path) -> None:
+        """Writes weights, rounded to 16 bits, and configuration."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        info = {"format": FORMAT, **self.about()}
+        (folder / CONFIG).write_text(json.dumps(info, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The network of `FOLDER`/name, in fp32 and without gradients of its weights; the same object every time.
+
+        Raises:
+            StudioError: it is not there (the command that trains it is named), or its files are damaged.
+        """
+        return _opened(cls, FOLDER / name, _stamp(FOLDER / name))
+
+    @classmethod
+    def suited(cls, name: str, like: Tensor) -> Self:
+        """The network of that name, on the device and in the precision of a tensor.
+
+        Raises:
+            StudioError: as `load`.
+        """
+        if like.dtype == torch.float32 and like.device.type == "cpu":
+            return cls.load(name)
+        return _moved(cls, FOLDER / name, _stamp(FOLDER / name), like.device, like.dtype)
+
+
+class Reader(Stored):
     """Beliefs (B, L, V) in, the logits of its head out.
 
     Args:
@@ -120,6 +163,24 @@ class Reader(nn.Module):
         """The logits of slots, slot by slot, each (B, C_s): `absent`, then the values."""
         return logits.split([len(group) for group in self.config.classes], -1)
 
+    def about(self) -> dict[str, Any]:
+        """Configuration and fingerprints."""
+        return {"vocab": self.vocab, "labels": self.labels, "config": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> Self:
+        """A reader of what `about` told."""
+        return cls(config_from(ReaderConfig, info["config"]), info["vocab"], info["labels"])
+
+    @classmethod
+    def for_beliefs(cls, name: str, probs: Tensor) -> Self:
+        """The reader of that name, on the device and in the precision of these beliefs.
+
+        Raises:
+            StudioError: as `load`.
+        """
+        return cls.suited(name, probs)
+
     # ---- belonging
 
     def fits(self, context: Context, who: str) -> None:
@@ -141,36 +202,6 @@ class Reader(nn.Module):
         if context.length > self.config.length:
             raise StudioError(f"The reader of '{who}' reads texts of at most {self.config.length} positions, but this model "
                               f"writes {context.length}. Ask for shorter texts, or train one: {command(self.config.kind)}.")
-
-    # ---- files
-
-    def save(self, folder: Path) -> None:
-        """Writes weights, rounded to 16 bits, and configuration."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-        info = {"format": FORMAT, "vocab": self.vocab, "labels": self.labels, "config": dataclasses.asdict(self.config)}
-        (folder / CONFIG).write_text(json.dumps(info, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, name: str) -> Self:
-        """The reader of `FOLDER`/name, in fp32 and without gradients of its weights; the same object every time.
-
-        Raises:
-            StudioError: it is not there (the command that trains it is named), or its files are damaged.
-        """
-        return _opened(cls, FOLDER / name, _stamp(FOLDER / name))
-
-    @classmethod
-    def for_beliefs(cls, name: str, probs: Tensor) -> Self:
-        """The reader of that name, on the device and in the precision of these beliefs.
-
-        Raises:
-            StudioError: as `load`.
-        """
-        if probs.dtype == torch.float32 and probs.device.type == "cpu":
-            return cls.load(name)
-        return _moved(cls, FOLDER / name, _stamp(FOLDER / name), probs.device, probs.dtype)
 
 
 def closed(probs: Tensor, count: int) -> Tensor:
@@ -201,11 +232,11 @@ def _stamp(folder: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=16)
-def _opened(kind: type[Reader], folder: Path, stamp: tuple[int, int]) -> Reader:
+def _opened(kind: type[Stored], folder: Path, stamp: tuple[int, int]) -> Any:
     """Raises: StudioError: the files are damaged or do not belong together."""
     try:
         info: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        reader = kind(config_from(ReaderConfig, info["config"]), info["vocab"], info["labels"])
+        reader = kind.of(info)
         reader.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, SafetensorError) as error:
         raise StudioError(f"'{folder}' holds no reader that could be built ({type(error).__name__}: "
@@ -214,9 +245,9 @@ def _opened(kind: type[Reader], folder: Path, stamp: tuple[int, int]) -> Reader:
 
 
 @lru_cache(maxsize=4)
-def _moved(kind: type[Reader], folder: Path, stamp: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Reader:
+def _moved(kind: type[Stored], folder: Path, stamp: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Any:
     """A copy on another device or in another precision."""
     reader = _opened(kind, folder, stamp)
-    copy = kind(reader.config, reader.vocab, reader.labels)
+    copy = kind.of(reader.about())
     copy.load_state_dict(reader.state_dict())
     return copy.to(device, dtype).eval().requires_grad_(False)

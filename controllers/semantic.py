@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,6 +14,7 @@ from controllers import phrases
 from controllers.base import Context, Controller, Score, knob, made_for
 from controllers.gradient import ascent
 from controllers.label import judge_slots, verdict
+from controllers.noisy import NoisyReader
 from controllers.phrases import Ways
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.vocab import split
@@ -39,6 +41,7 @@ class Semantic(Controller):
     title: ClassVar[str] = "Semantic content"
     example: ClassVar[str] = "food:Japanese,area:riverside"
     has_strength: ClassVar[bool] = True
+    noisy: ClassVar[bool] = True
     nats: ClassVar[float] = 12.0
     editor: ClassVar[str] = "slots"
     free_words: ClassVar[bool] = True
@@ -121,6 +124,18 @@ class Semantic(Controller):
         sum over values of log(1 - prod over ways and places l of (1 - prod_j p_{l + j}(w_j))).
         """
         return torch.stack([phrases.log_said(ways, probs) for ways in self.ways]).sum(0)
+
+    def parted(self) -> tuple[Semantic | None, Semantic | None]:
+        """The slots, and the free words."""
+        pairs = list(zip(self.values, self.ways, strict=True))
+        parts = [[pair for pair in pairs if (pair[0][0] == WORD) == free] for free in (False, True)]
+        slots, words = (dataclasses.replace(self, values=tuple(value for value, _ in part), ways=tuple(way for _, way in part))
+                        if part else None for part in parts)
+        return slots, words
+
+    def noisy_loss(self, reader: NoisyReader, features: Tensor) -> Tensor:
+        """Mean over the slots of -log p(value)."""
+        return reader.slots_lacking(features, self.values)
 
     # ---- judging
 

@@ -16,6 +16,7 @@ from controllers.length import Length
 from controllers.linguistics import analysers
 from controllers.linguistics.brackets import Tree
 from controllers.linguistics.charts import CHAIN, chart
+from controllers.noisy import NoisyReader
 from controllers.reader import Reader
 from controllers.tree import READER, TINY, phrase_labels
 from diffusion.core.errors import StudioError, known_or_raise, objection
@@ -44,6 +45,8 @@ class Span(Controller):
     nats: ClassVar[float] = 10.0
     inner_steps: ClassVar[int] = 4
     masks: ClassVar[bool] = True
+    noisy: ClassVar[bool] = True
+    fluency: ClassVar[float] = 0.1
     reads_sentences: ClassVar[bool] = True
     at: ClassVar[bool] = True
 
@@ -136,9 +139,25 @@ class Span(Controller):
         reader = Reader.for_beliefs(READER, probs)
         ids = [index for index, name in enumerate(reader.config.classes[0]) if holds(name, self.label)]
         features, _ = reader.features(probs)
-        ends = torch.tensor([self.first - 1]), torch.tensor([self.last - 1])
-        chances = reader.head.spans(features, *ends)[:, 0].softmax(-1)                        # (B, C)
+        chances = reader.head.spans(features, *self._ends)[:, 0].softmax(-1)                        # (B, C)
         return chances[:, ids].sum(-1).clamp(min=TINY).log()
+
+    def noisy_loss(self, reader: NoisyReader, features: Tensor) -> Tensor:
+        """-log p(the words are such a phrase), alone or in a chain of phrases.
+
+        Raises:
+            StudioError: the classifiers know no such label.
+        """
+        ids = [index for index, name in enumerate(reader.config.chart[0]) if holds(name, self.label)]
+        if not ids:
+            raise StudioError(f"The classifiers on noisy vectors know no phrase '{self.label}'. Choose 'absorb' or "
+                              f"'langevin-denoiser', or another label.")
+        return -reader.spans(features, *self._ends)[:, 0, ids].logsumexp(-1)
+
+    @property
+    def _ends(self) -> tuple[Tensor, Tensor]:
+        """First and last word, counted from 0, (1,) each."""
+        return torch.tensor([self.first - 1]), torch.tensor([self.last - 1])
 
     # ---- judging
 

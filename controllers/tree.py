@@ -17,6 +17,7 @@ from controllers.linguistics import analysers, brackets
 from controllers.linguistics.brackets import ROOTS, Tree
 from controllers.linguistics.charts import CHAIN, chart
 from controllers.linguistics.tagsets import OTHERWISE, PENN, USUAL_WORDS
+from controllers.noisy import NoisyReader
 from controllers.reader import Reader, closed
 from diffusion.core.errors import StudioError, known_or_raise, objection
 from diffusion.core.types import Request
@@ -48,6 +49,8 @@ class SyntaxTree(Controller):
     nats: ClassVar[float] = 8.0
     inner_steps: ClassVar[int] = 4
     masks: ClassVar[bool] = True
+    noisy: ClassVar[bool] = True
+    fluency: ClassVar[float] = 0.0005
     repeats: ClassVar[bool] = False
     editor: ClassVar[str] = "tree"
     reads_sentences: ClassVar[bool] = True
@@ -141,6 +144,11 @@ class SyntaxTree(Controller):
         words; phrases are taken as independent."""
         chances, wanted = self._spans(probs)
         return chances[:, wanted > 0].sum(-1)
+
+    def noisy_loss(self, reader: NoisyReader, features: Tensor) -> Tensor:
+        """Mean over all spans of the tree's words of -log p(its label, or none)."""
+        first, last, wanted = _targets(self.tree, reader.config.chart[0])
+        return -reader.spans(features, first, last)[:, torch.arange(len(wanted)), wanted].mean(-1)
 
     def _weighted(self, probs: Tensor) -> Tensor:
         chances, wanted = self._spans(probs)

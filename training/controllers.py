@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -28,13 +29,12 @@ from diffusion.core.vocab import UNK, Vocabulary
 from training import state
 from training.data import Encoded
 from training.labelled import Labelled
-from training.softening import Softener
 
 Say = Callable[[str], None]
 RARE = 40                # a chain of labels seen in fewer rows is left out of the chart's loss
 IGNORED = -100
 SAY_EVERY, SAVE_EVERY = 100, 500
-_BETAS = (0.9, 0.98)
+BETAS = (0.9, 0.98)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,10 @@ class Examples:
     classes: Classes
     lexicon: tuple[str, ...] = ()
     log_lexicon: Tensor | None = None
+
+    def first(self, count: int) -> Examples:
+        """The first rows."""
+        return dataclasses.replace(self, tokens=self.tokens[:count], targets=self.targets[:count])
 
 
 # ---- examples
@@ -171,17 +175,14 @@ class Training:
         if examples.log_lexicon is not None:
             reader.lexicon.copy_(examples.log_lexicon)
         reader.to(device)
-        return cls(reader, torch.optim.Adam(reader.parameters(), lr=recipe.lr, betas=_BETAS), recipe)
+        return cls(reader, torch.optim.Adam(reader.parameters(), lr=recipe.lr, betas=BETAS), recipe)
 
-    def run(self, examples: Examples, soften: Softener, minutes: float, say: Say, folder: Path) -> None:
+    def run(self, examples: Any, soften: Any, minutes: float, say: Say, folder: Path) -> None:
         """Trains to the last step, or until the minutes are over, and leaves its state in the folder."""
         begun, before, losses = time.monotonic(), self.seconds, []
-        lengths = (examples.tokens >= UNK).sum(1)
         while self.step < self.recipe.steps:
             soften.generator.manual_seed(self.recipe.seed + 1_000_003 * self.step)            # a step draws the same after a pause
-            rows = torch.randint(len(examples.tokens), (self.recipe.batch,), generator=soften.generator)
-            probs = soften(examples.tokens[rows].to(soften.device), self.step)
-            losses.append(self._update(probs, [examples.targets[row] for row in rows], lengths[rows].tolist()))
+            losses.append(self._update(examples, soften))
             self.seconds = before + time.monotonic() - begun
             if self.step % SAY_EVERY == 0:
                 say(f"step {self.step} of {self.recipe.steps}: loss {sum(losses) / len(losses):.4f}, {self.seconds / 60:.1f} min")
@@ -192,13 +193,20 @@ class Training:
             if paused:
                 break
 
-    def _update(self, probs: Tensor, targets: list[Tensor], lengths: list[int]) -> float:
+    def batch_loss(self, examples: Any, soften: Any) -> Tensor:
+        """Loss of one batch of examples, drawn by the generator of what makes their beliefs."""
+        rows = torch.randint(len(examples.tokens), (self.recipe.batch,), generator=soften.generator)
+        tokens = examples.tokens[rows]
+        probs = soften(tokens.to(soften.device), self.step)
+        return loss(self.reader, probs, [examples.targets[row] for row in rows], (tokens >= UNK).sum(1).tolist())
+
+    def _update(self, examples: Any, soften: Any) -> float:
         recipe = self.recipe
         rate = min(1.0, (self.step + 1) / recipe.warmup) * (1 - self.step / recipe.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.lr * rate
         self.optimiser.zero_grad()
-        value = loss(self.reader, probs, targets, lengths)
+        value = self.batch_loss(examples, soften)
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
         self.optimiser.step()
@@ -232,6 +240,9 @@ class Training:
         self.optimiser.load_state_dict({**whole, "state": moments})
         self.step, self.seconds = info["step"], info["seconds"]
 
+    def _recipe(self) -> list[Any]:
+        return [getattr(self.recipe, name) for name in Recipe.__dataclass_fields__]
+
     def _about(self) -> dict[str, Any]:
-        return {"recipe": [getattr(self.recipe, name) for name in Recipe.__dataclass_fields__], "vocab": self.reader.vocab,
+        return {"recipe": self._recipe(), "vocab": self.reader.vocab,
                 "classes": [list(group) for group in self.reader.config.classes]}

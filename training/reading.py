@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from controllers.heads import CHART, TAGS
+from controllers.heads import CHART, SLOTS, TAGS
 from controllers.reader import Reader
 from diffusion.core.model import DiffusionModel
 from diffusion.core.vocab import UNK
@@ -20,7 +20,7 @@ from training.softening import Softener, frame
 LEVELS = (0.05, 0.5, 1.5, 3.0, 4.5)      # nats: upper ends of the levels of entropy; the last level is open
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _BATCH = 100
-MEASURES = {TAGS: "accuracy of tags", CHART: "F1 of labelled spans", "slots": "accuracy of slots"}
+MEASURES = {TAGS: "accuracy of tags", CHART: "F1 of labelled spans", SLOTS: "accuracy of slots"}
 
 
 @dataclass(slots=True)
@@ -60,7 +60,8 @@ def measure(reader: Reader, examples: Examples, models: Sequence[DiffusionModel]
             framed = frame(probs[:, :longest], tokens[:, :longest])
             entropy = -torch.special.xlogy(framed, framed).sum(-1).sum(1).cpu() / torch.tensor(lengths)
             levels = torch.bucketize(entropy, torch.tensor(LEVELS)).tolist()
-            for level, row in zip(levels, _counted(reader, framed, targets, lengths), strict=True):
+            rows = counted(reader.config.kind, _said(reader, framed), targets, lengths)
+            for level, row in zip(levels, rows, strict=True):
                 counts[level].add(*row)
     ends = [*(f"up to {level:g}" for level in LEVELS), f"above {LEVELS[-1]:g}"]
     return [{"entropy, nats": end, "rows": count.rows, MEASURES[reader.config.kind]: round(count.f1, 4)}
@@ -74,15 +75,20 @@ def _beliefs(tokens: Tensor, soften: Softener) -> Iterator[Tensor]:
             yield soften.believed(model, tokens, t)
 
 
-def _counted(reader: Reader, probs: Tensor, targets: Sequence[Tensor], lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """For each row: right, wanted, said."""
-    if reader.config.kind == TAGS:
-        for said, target in zip(reader(probs).argmax(-1).cpu(), targets, strict=True):
+def counted(kind: str, said: Tensor, targets: Sequence[Tensor], lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """For each row: right, wanted, said.
+
+    Args:
+        kind: of the head.
+        said: the likeliest classes: tags (B, L), labels of spans (B, n, n) or more, values of slots (B, S).
+        targets: what should be said, as in `training.controllers.Examples`.
+    """
+    if kind == TAGS:
+        for found, target in zip(said, targets, strict=True):
             known = target != IGNORED
             total = int(known.sum())
-            yield int((said[: len(target)] == target)[known].sum()), total, total
-    elif reader.config.kind == CHART:
-        said = reader(probs).argmax(-1).cpu()                                                 # (B, L, L)
+            yield int((found[: len(target)] == target)[known].sum()), total, total
+    elif kind == CHART:
         wanted = spans_wanted(targets, lengths, max(lengths))
         for found, right, length in zip(said, wanted, lengths, strict=True):
             upper = torch.ones(length, length, dtype=torch.bool).triu()
@@ -90,6 +96,12 @@ def _counted(reader: Reader, probs: Tensor, targets: Sequence[Tensor], lengths: 
             found = torch.where(right == IGNORED, 0, found)
             yield int(((found == right) & (right > 0)).sum()), int((right > 0).sum()), int((found > 0).sum())
     else:
-        said = torch.stack([logits.argmax(-1) for logits in reader.groups(reader(probs))], 1).cpu()
         for found, target in zip(said, targets, strict=True):
             yield int((found == target).sum()), len(target), len(target)
+
+
+def _said(reader: Reader, probs: Tensor) -> Tensor:
+    """The likeliest classes of what a reader tells."""
+    if reader.config.kind == SLOTS:
+        return torch.stack([logits.argmax(-1) for logits in reader.groups(reader(probs))], 1).cpu()
+    return reader(probs).argmax(-1).cpu()

@@ -48,7 +48,7 @@ _ABOUT_ORDER = {
     "source": "what the text is written from, for papers that read a source: 'name[Wildwood], food[French]', or plain words",
     "candidates": f"texts written for each sample, for papers that read a source; the one closest to the others is chosen. "
                   f"Candidate j of a sample has the sample's seed + j x {CANDIDATE_STRIDE}",
-    "strategy": "way of steering: absorb, or a paper's own, langevin or discrete",
+    "strategy": "way of steering: absorb, or a paper's own, langevin, langevin-denoiser or discrete",
     **{name: f"{option.about}; {option.unit}, {option.low} to {option.high}" for name, option in STEERING.items()},
 }
 _SLUGS = ("paper", "sampler", "strategy")

@@ -52,7 +52,7 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
 STEERING: dict[str, Option] = {option.name: option for option in (
     Option("inner_steps", "Inner steps", 0, 16, 0, 1, "rounds a step; 0 for the strategy's own number",
            "asks again within each step, after the belief has changed"),
-    Option("fluency", "Fluency", 0, 1, 0.01, 0.0001, "weight",
+    Option("fluency", "Fluency", 0, 1, 0.0, 0.0001, "weight; 0 for the task's own",
            "how strongly moved vectors are held near the model's own step"),
     Option("window_from", "Wishes from", 0, 1, 0.0, 0.05, "share of the time",
            "wishes act from this point on, 0 is pure noise"),

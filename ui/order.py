@@ -86,7 +86,7 @@ class Order:
     candidates: int = 1
     strategy: str = "absorb"
     inner_steps: int = 0
-    fluency: float = 0.01
+    fluency: float = 0.0
     window_from: float = 0.0
     window_until: float = 1.0
     particles: int = 1

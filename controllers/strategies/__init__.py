@@ -6,5 +6,6 @@ from controllers.strategies.absorb import Absorb
 from controllers.strategies.base import Steering
 from controllers.strategies.discrete import Discrete
 from controllers.strategies.langevin import Langevin
+from controllers.strategies.langevin_denoiser import LangevinDenoiser
 
-STRATEGIES: dict[str, type[Steering]] = {kind.slug: kind for kind in (Absorb, Langevin, Discrete)}
+STRATEGIES: dict[str, type[Steering]] = {kind.slug: kind for kind in (Absorb, Langevin, LangevinDenoiser, Discrete)}

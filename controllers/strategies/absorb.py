@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor
-
-from controllers.strategies.base import SHARED, Steering
+from controllers.strategies.base import SHARED, Steering, wishes
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import Rng
 from diffusion.core.types import Prediction
@@ -26,20 +24,10 @@ class Absorb(Steering):
         self.free = prediction.logits
         rounds = self.rounds if self.acts(t) else 0
         for index in range(max(rounds, 1)):
-            wanted = self._wishes(prediction.logits, rounds) if rounds else None
+            wanted = wishes(self.controls, prediction.logits, rounds) if rounds else None
             if index == 0 and self.ruled_out is not None:
                 wanted = self.ruled_out if wanted is None else wanted + self.ruled_out
             if wanted is None:
                 break
             prediction = model.absorb(prediction, wanted)
         return prediction
-
-    def _wishes(self, logits: Tensor, rounds: int) -> Tensor | None:
-        """The sum of the wishes in one of so many rounds, which share each controller's nats."""
-        total: Tensor | None = None
-        for control in self.controls:
-            wish = control.controller.wish(logits) if control.nats > 0 else None
-            if wish is not None:
-                wish = control.nats * wish if control.controller.unit_wish else wish.clamp(-control.nats, control.nats)
-                total = wish / rounds if total is None else total + wish / rounds
-        return total

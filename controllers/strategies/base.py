@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from controllers.base import Context, Controlled, names
+from controllers.base import Context, Controlled, Controller, names
 from controllers.combine import combine_masks, combine_requests, refuse_impossible
 from controllers.strategies.particles import Particles
 from diffusion.core.model import DiffusionModel
@@ -42,6 +42,11 @@ class Steering:
         self.asked = Request()                           # of the run
         self.particles: Particles | None = None
         self._satisfied: dict[str, Tensor] | None = None
+
+    @classmethod
+    def refuses(cls, model: DiffusionModel, controller: Controller | type[Controller]) -> str | None:
+        """Why this way cannot bring a control about in this very model, as a sentence; None when it can."""
+        return None
 
     def request(self, request: Request) -> Request:
         """Every controller's part of the request, merged.
@@ -124,3 +129,15 @@ class Steering:
         one_hot = F.one_hot(text, self.free.shape[-1]).to(self.free.dtype)
         self.particles.weigh(sum(self._log_probs(one_hot).values()))
         return self.particles.chosen().to(text.device)
+
+
+def wishes(controls: Sequence[Controlled], logits: Tensor, rounds: int = 1) -> Tensor | None:
+    """The sum of what controls want of a belief (B, L, V) in one of so many rounds, which share each control's nats; None for
+    nothing."""
+    total: Tensor | None = None
+    for control in controls:
+        wish = control.controller.wish(logits) if control.nats > 0 else None
+        if wish is not None:
+            wish = control.nats * wish if control.controller.unit_wish else wish.clamp(-control.nats, control.nats)
+            total = wish / rounds if total is None else total + wish / rounds
+    return total

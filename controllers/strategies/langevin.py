@@ -1,76 +1,93 @@
-"""Diffusion-LM's own way of steering: gradient steps on the noisy vectors themselves, after each step of the process.
+"""Diffusion-LM's published steering: its inner loop on noisy vectors, with classifiers trained on noisy vectors.
 
-y starts as the drawn x_s. Each of K inner steps moves every coordinate by 0.1 times the spread of our embeddings' coordinates
-(near 1 in the paper, whose embeddings start from N(0, 1)), against the sign of the slope of
+    loss(y; wish, s) = sum over the controllers of the cross-entropy of the classifiers' answer about y at time s
 
-    - sum over the controllers of log p(wish | y)   +   lambda sum (mu - y)^2 / sigma,      x_s ~ N(mu, sigma^2)
-
-As in the paper: the sign, which is all that an Adagrad optimiser made anew for each step leaves of a gradient; K = 3; the fluency
-term divided by the standard deviation (by 1 where that is 0); no steering in the last 5% of the time; controllers are summed with
-one fluency term. The strength of a control plays no part, except that 0 switches it off.
-Different here: p(wish | y) is read off the model's own belief about y at time s, through the network, in place of a classifier
-trained on noisy vectors (there is none). So every controller steers this way without training. lambda is one number for
-all controllers (the paper's: 0.01 content and length, 0.0001 parts of speech, 0.0005 trees, 0.1 spans). Hard masks act through the
-common port, where the paper pulls a length by its gradient.
-
-Source: Li, Thickstun, Gulrajani, Liang, Hashimoto (2022), arXiv 2205.14217, section 5 and the released control code.
+As in the paper: the cross-entropy is the mean over its elements (all positions for tags, END and PAD too; all spans of the words
+for a tree; one cell for a span; the slots for content and class); lambda is 0.0001 for parts of speech, 0.0005 for trees, 0.1 for
+spans, 0.01 for content; the classifiers are told the time of y. The rest: `controllers.strategies.inner_loop`.
+Different here: the classifiers are small and share a trunk (`controllers.noisy`); of several controls the smallest lambda counts;
+a tag pattern with gaps is weighed over all its layouts. What no classifier tells goes as ever: the number of words of any control,
+infills and labels by masks and requests, through the common port (the paper pulls a length by its gradient); free words of a
+content by their wish in nats.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from controllers.strategies.base import SHARED, Steering
-from diffusion.core.copies import copied
+from controllers.base import Controlled, Controller
+from controllers.noisy import NAME, NoisyReader
+from controllers.strategies.base import wishes
+from controllers.strategies.inner_loop import InnerLoop
 from diffusion.core.embedded import EmbeddingModel
+from diffusion.core.errors import objection
+from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import Rng
-from diffusion.core.types import Gaussian, Prediction, Transition
-
-RATE = 0.1               # of Adagrad, in standard deviations of a coordinate of the embeddings
-UNGUIDED = 0.05          # share of the time, at the end, without steering: the last 10 of the paper's 200 steps
+from diffusion.core.types import Prediction, Request, Transition
 
 
-class Langevin(Steering):
-    """Diffusion-LM's own way: after each step the noisy vectors themselves are moved against the slope of what is wished, with a
-    term that keeps them near the model's own step. It goes back through the network at every inner step, so it takes longer."""
+class Langevin(InnerLoop):
+    """Diffusion-LM's own way: after each step the noisy vectors themselves are moved to where classifiers trained on noisy vectors
+    see the wish, with a term that keeps them near the model's own step. Lengths and blanks, which have none, rule words out."""
 
     slug: ClassVar[str] = "langevin"
-    title: ClassVar[str] = "Inner loop on noisy vectors (Diffusion-LM)"
-    papers: ClassVar[tuple[str, ...]] = ("diffusion-lm", "seqdiffuseq")
-    options: ClassVar[tuple[str, ...]] = ("inner_steps", "fluency", *SHARED)
-    inner_steps: ClassVar[int] = 3
+    title: ClassVar[str] = "Inner loop with noisy classifiers (Diffusion-LM)"
+    papers: ClassVar[tuple[str, ...]] = ("diffusion-lm",)
+
+    def __init__(self, controls: Sequence[Controlled]) -> None:
+        super().__init__(controls)
+        parted = [(*control.controller.parted(), control.nats) for control in self.wishing()]
+        self.told = [told for told, _, _ in parted if told is not None]
+        self.untold = [Controlled(rest, nats) for _, rest, nats in parted if rest is not None]
+
+    @classmethod
+    def refuses(cls, model: DiffusionModel, controller: Controller | type[Controller]) -> str | None:
+        """Why there is no classifier for a control of this model, as a sentence; None where there is, or none is needed."""
+        if not controller.noisy:
+            return None
+        return objection(lambda: NoisyReader.load(NAME).fits(model, model.length))
+
+    @property
+    def rounds(self) -> int:
+        """K, the same for all controls."""
+        return self.asked.inner_steps or self.inner_steps
+
+    @property
+    def own_fluency(self) -> float:
+        """The paper's lambda for the task; the smallest of several."""
+        return min(controller.fluency for controller in self.told)
 
     def guided(self, t: float, s: float) -> int:
         """How many inner steps follow the step from t to s."""
-        return self.rounds if self.wishing() and self.acts(t) and s >= UNGUIDED else 0
+        return super().guided(t, s) if self.told else 0
 
-    def before(self, model: EmbeddingModel, state: Gaussian, prediction: Prediction, t: float, s: float,
-               rng: Rng) -> Prediction:
-        """The prediction after the masks; the network evaluations of the inner steps to come are counted here."""
+    def begin(self, model: EmbeddingModel, request: Request) -> None:
+        """Combines the masks and asks the classifiers once.
+
+        Raises:
+            StudioError: two controllers contradict each other, or there are no classifiers for this model or for a wish.
+        """
+        super().begin(model, request)
+        if self.told:
+            NoisyReader.load(NAME).fits(model, request.length)
+            self.lacking(torch.zeros(1, request.length, model.state_width, device=model.device), 0.5)
+
+    def before(self, model: EmbeddingModel, state: Any, prediction: Prediction, t: float, s: float, rng: Rng) -> Prediction:
+        """The prediction after the masks and the wishes that no classifier tells."""
         prediction = super().before(model, state, prediction, t, s, rng)
-        inner = self.guided(t, s)
-        return dataclasses.replace(prediction, nfe=prediction.nfe * (1 + inner)) if inner else prediction
+        wanted = wishes(self.untold, prediction.logits) if self.acts(t) else None
+        return prediction if wanted is None else model.absorb(prediction, wanted)
 
-    def after(self, model: EmbeddingModel, previous: Gaussian, transition: Transition, t: float, s: float, rng: Rng) -> Any:
-        """The drawn state with its vectors moved towards the wishes."""
-        y, inner = transition.state.x, self.guided(t, s)
-        if inner:
-            size = RATE * model.table().std(correction=0)
-            for _ in range(inner):
-                y = y - size * self.slope(model, y, transition, s).sign()
-        return dataclasses.replace(transition.state, x=y) if inner else transition.state
+    def loss(self, model: EmbeddingModel, y: Tensor, transition: Transition, s: float) -> Tensor:
+        """Cross-entropies summed over controllers and rows, ()."""
+        return self.lacking(y, s).sum()
 
-    def slope(self, model: EmbeddingModel, y: Tensor, transition: Transition, s: float) -> Tensor:
-        """Gradient of each row's loss by y, (B, L, D)."""
-        std = torch.where(transition.std == 0, torch.ones_like(transition.std), transition.std)
-        request = copied(self.asked)
-        with torch.enable_grad():
-            leaf = y.detach().requires_grad_()
-            probs = model.predict(Gaussian(leaf, transition.state.x0_hat), s, request).logits.softmax(-1)
-            likely = sum(control.controller.log_prob(probs).sum() for control in self.wishing())
-            away = ((transition.mean - leaf).square() / std).sum()
-            return torch.autograd.grad(self.asked.fluency * away - likely, leaf)[0]
+    def lacking(self, y: Tensor, s: float) -> Tensor:
+        """Sum over the controllers of the mean cross-entropy of what the classifiers say of y (B, L, D) at time s, (B,)."""
+        reader = NoisyReader.suited(NAME, y)
+        features = reader.features(y, s)
+        return torch.stack([controller.noisy_loss(reader, features) for controller in self.told]).sum(0)

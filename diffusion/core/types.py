@@ -66,7 +66,7 @@ class Request:
         strategy: slug of the way of steering that the request is meant for.
         inner_steps: rounds of wish and answer within one step, of strategies that have them; 0 for the strategy's own number.
         window_from, window_until: the part of the time from noise (0) to text (1) in which wishes act; masks always do.
-        fluency: weight of staying near the model's own step (Diffusion-LM's lambda).
+        fluency: weight of staying near the model's own step (Diffusion-LM's lambda); 0 for the strategy's or the task's own.
         particles: copies of a sample that compete as they are written, by the controllers' own log-probability.
         rerank: finished texts (each of as many particles) of which the best by the same measure is kept.
     """
@@ -89,7 +89,7 @@ class Request:
     inner_steps: int = 0
     window_from: float = 0.0
     window_until: float = 1.0
-    fluency: float = 0.01
+    fluency: float = 0.0
     particles: int = 1
     rerank: int = 1
     words: tuple[int, int] | None = None

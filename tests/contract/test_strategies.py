@@ -16,7 +16,7 @@ from tests.controllers.small import EXAMPLES, LENGTH, example, model, request
 from tests.controllers.strategies.wishes import Mentions
 from ui.options import STEERING
 
-PAPER = {"absorb": "diffusion-lm", "langevin": "diffusion-lm", "discrete": "sedd"}
+PAPER = {"absorb": "diffusion-lm", "langevin": "diffusion-lm", "langevin-denoiser": "diffusion-lm", "discrete": "sedd"}
 PAIRS = [(strategy, slug) for strategy in STRATEGIES for slug in EXAMPLES]
 
 

@@ -12,9 +12,12 @@ from controllers.linguistics.analysis import Analysis
 from controllers.linguistics.brackets import Tree
 from controllers.linguistics.charts import chart
 from controllers.linguistics.tagsets import UNIVERSAL
+from controllers.noisy import ENDS, NoisyConfig, NoisyReader, fingerprint
+from controllers.noisy import NAME as NOISY
 from controllers.reader import Reader, ReaderConfig
 from diffusion.core.vocab import SPECIALS, split
-from tests.controllers.small import LABELS, LENGTH, VOCAB, one_hot
+from diffusion.diffusion_lm import DiffusionLM
+from tests.controllers.small import LABELS, LENGTH, VOCAB, model, one_hot
 
 TAGS = {
     "DET": "The the a No", "PROPN": "Vaults Café Rouge Aromi", "AUX": "is has", "ADJ": "cheap Italian French friendly",
@@ -68,18 +71,32 @@ def _phrases(leaves: list[Tree], tags: Sequence[str]) -> list[Tree]:
 
 
 def fitted(folder: Path) -> Path:
-    """Readers of tags, charts and slots for the small world, each sure of the grammar, below a folder."""
+    """Readers of tags, charts and slots for the small world, each sure of the grammar, and of noisy vectors, below a folder."""
     for kind in ("tags", "chart", "slots"):
         _reader(kind).save(folder / kind)
+    noisy_reader(model("diffusion-lm")).save(folder / NOISY)
     return folder
+
+
+def noisy_reader(of: DiffusionLM, seed: int = 0) -> NoisyReader:
+    """Classifiers on the noisy vectors of a model of the small world, with random weights."""
+    torch.manual_seed(seed)
+    slots = tuple(("absent", *values) for values in LABELS.slots.values())
+    config = NoisyConfig(of.state_width, ((*UNIVERSAL, *ENDS),), ((NONE, *labels()),), slots, tuple(LABELS.slots), width=32,
+                         layers=2, heads=2, length=LENGTH)
+    return NoisyReader(config, fingerprint(of), LABELS.fingerprint).eval()
+
+
+def labels() -> list[str]:
+    """All labels of spans in the grammar's trees."""
+    return sorted({label for text in SENTENCES for label in chart(Grammar().analyse(text).tree).values()})
 
 
 def _reader(kind: str) -> Reader:
     torch.manual_seed(0)
     charts = [chart(Grammar().analyse(text).tree) for text in SENTENCES]
-    labels = sorted({label for found in charts for label in found.values()})
     penn = tuple(sorted(set(PENN.values())))
-    classes = {"tags": (UNIVERSAL,), "chart": ((NONE, *labels),),
+    classes = {"tags": (UNIVERSAL,), "chart": ((NONE, *labels()),),
                "slots": tuple(("absent", *values) for values in LABELS.slots.values())}[kind]
     lexicon = {"tags": UNIVERSAL, "chart": penn, "slots": ()}[kind]
     config = ReaderConfig(kind, len(VOCAB), classes, lexicon, width=48, layers=1, heads=2, length=2 * LENGTH)

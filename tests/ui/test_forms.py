@@ -211,7 +211,8 @@ def test_a_kind_that_takes_no_target_from_a_sentence_says_so(form):
 
 # ---- the way of steering
 
-@pytest.mark.parametrize(("paper", "strategy"), [("diffusion-lm", "langevin"), ("sedd", "discrete"), ("oracle", "absorb")])
+@pytest.mark.parametrize(("paper", "strategy"), [("diffusion-lm", "langevin"), ("seqdiffuseq", "langevin-denoiser"),
+                                                 ("sedd", "discrete"), ("oracle", "absorb")])
 def test_the_form_shows_a_strategy_with_the_options_that_it_reads_and_reads_them_back(form, paper, strategy):
     options = {name: STEERING[name].high for name in STRATEGIES[strategy].options if name not in ("particles", "rerank")}
     order = Order(paper=paper, strategy=strategy, controls=("length=5",), **options)

@@ -11,7 +11,7 @@ from ui.options import STEERING
 from ui.order import Order
 from ui.requests import refuse, request_of
 
-FITTING = {"absorb": "diffusion-lm", "langevin": "diffusion-lm", "discrete": "sedd"}
+FITTING = {"absorb": "diffusion-lm", "langevin": "diffusion-lm", "langevin-denoiser": "diffusion-lm", "discrete": "sedd"}
 OTHER = {"inner_steps": 2, "fluency": 0.5, "window_from": 0.25, "window_until": 0.75, "particles": 3, "rerank": 2}
 
 

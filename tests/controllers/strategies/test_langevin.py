@@ -1,16 +1,21 @@
-"""Diffusion-LM's inner loop: the size and the sign of its steps, where it is off, and what it costs."""
+"""Diffusion-LM's published steering: one step is a rate times a sign, lambda is the task's, and only models with classifiers."""
 
 import pytest
 import torch
 
-from controllers.base import Controlled
-from controllers.length import Length
-from controllers.strategies.langevin import RATE, Langevin
-from diffusion import generate
-from diffusion.core.types import Gaussian, Request, Transition
-from tests.controllers.small import LABELS, LENGTH, VOCAB, model, request
-from tests.controllers.strategies.wishes import Mentions
+from controllers import parse_controls, reader
+from controllers.base import Controlled, why_not
+from controllers.noisy import NAME, NoisyReader
+from controllers.strategies.inner_loop import RATE
+from controllers.strategies.langevin import Langevin
+from diffusion import StudioError, generate
+from diffusion.core.types import Gaussian, Transition
+from tests.controllers.small import CONTEXT, LENGTH, control, model, request
 from tests.tiny import tiny_model
+
+NONE = 1e-30             # lambda; 0 asks for the task's own
+LAMBDAS = {"pos=DET NOUN": 1e-4, "tree=(S (NP 2) (VP 2))": 5e-4, "span=NP@2-3": 0.1, "semantic=food:Italian": 0.01,
+           "classifier=food:Italian": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -18,103 +23,116 @@ def written():
     return model("diffusion-lm")
 
 
-def drawn(built, seed=0, std=0.3):
-    noise = torch.randn(2, 2, built.length, built.state_width, generator=torch.Generator().manual_seed(seed))
-    mean = noise[0]
-    return Transition(Gaussian(mean + std * noise[1], torch.zeros_like(mean)), mean=mean, std=torch.tensor(std))
+def way(*texts):
+    return Langevin(parse_controls(texts, CONTEXT))
 
 
-def begun(built, *controls, **options):
-    strategy = Langevin(controls or [Controlled(Mentions(doubt=1e-3))])
-    strategy.begin(built, request(2, **options))
+def begun(built, *texts, **options):
+    strategy = way(*(texts or ["classifier=food:Italian"]))
+    strategy.begin(built, strategy.request(request(2, **options)))
     return strategy
 
 
-def moved(strategy, built, t=0.5, s=0.4, std=0.3):
-    transition = drawn(built, std=std)
+def drawn(built, std=0.3):
+    noise = torch.randn(2, 2, LENGTH, built.state_width, generator=torch.Generator().manual_seed(0))
+    return Transition(Gaussian(noise[0] + std * noise[1], torch.zeros_like(noise[0])), mean=noise[0], std=torch.tensor(std))
+
+
+def moved(strategy, built, t=0.5, s=0.4):
+    transition = drawn(built)
     with torch.no_grad():
         return strategy.after(built, None, transition, t, s, None).x - transition.state.x, transition
 
 
-def test_without_fluency_a_step_is_a_tenth_of_the_spread_against_the_sign_of_the_wish(written):
-    strategy = begun(written, inner_steps=1, fluency=0.0)
+@pytest.mark.parametrize("text", LAMBDAS)
+def test_one_inner_step_is_exactly_the_rate_against_the_sign_of_the_cross_entropys_slope(written, text):
+    strategy = begun(written, text, inner_steps=1, fluency=NONE)
     step, transition = moved(strategy, written)
-    size = RATE * float(written.table().detach().std(correction=0))
     leaf = transition.state.x.clone().requires_grad_()
-    belief = written.predict(Gaussian(leaf, transition.state.x0_hat), 0.4, request(2)).logits.softmax(-1)
-    slope = torch.autograd.grad(Mentions(doubt=1e-3).log_prob(belief).sum(), leaf)[0]
-    assert slope.any()
-    assert torch.allclose(step, size * slope.sign(), atol=1e-6)
+    read = NoisyReader.load(NAME)
+    slope = torch.autograd.grad(control(text).noisy_loss(read, read.features(leaf, 0.4)).sum(), leaf)[0]
+    size = RATE * written.table().detach().std(correction=0)
+    assert slope.any() and torch.allclose(step, -size * slope.sign(), atol=1e-6)
 
 
-def test_a_step_is_that_of_an_adagrad_made_anew(written):
-    strategy = begun(written, inner_steps=1)
-    step, transition = moved(strategy, written)
-    y = transition.state.x.clone().requires_grad_()
-    y.grad = 1e6 * strategy.slope(written, y.detach(), transition, 0.4)              # far from Adagrad's 1e-10
-    torch.optim.Adagrad([y], lr=RATE).step()
-    unit = (y.detach() - transition.state.x) / RATE
-    assert torch.allclose(step / (RATE * written.table().std(correction=0)), unit, atol=1e-4)
+@pytest.mark.parametrize(("text", "weight"), LAMBDAS.items())
+def test_lambda_is_the_papers_for_the_task_unless_named(written, text, weight):
+    transition = drawn(written)
+    y = transition.state.x + 0.1
+    own, named, none = (begun(written, text, fluency=value).slope(written, y, transition, 0.4) for value in (0.0, 3.0, NONE))
+    pull = 2 * (y - transition.mean) / transition.std
+    assert torch.allclose(own - none, weight * pull, atol=1e-5) and torch.allclose(named - none, 3 * pull, atol=1e-4)
 
 
-def test_much_fluency_pulls_towards_the_models_own_mean(written):
-    strategy = begun(written, inner_steps=1, fluency=1e6)
-    step, transition = moved(strategy, written)
-    assert torch.equal(step.sign(), (transition.mean - transition.state.x).sign())
-
-
-def test_the_fluency_term_is_the_square_over_the_deviation(written):
-    for std, divisor in ((0.3, 0.3), (0.0, 1.0)):
-        weighted, plain = (begun(written, fluency=value) for value in (2.0, 0.0))
-        transition = drawn(written, std=std)
-        y = transition.state.x + 0.1
-        found = weighted.slope(written, y, transition, 0.4) - plain.slope(written, y, transition, 0.4)
-        assert torch.allclose(found, 2 * 2.0 * (y - transition.mean) / divisor, atol=1e-3)
-
-
-def test_a_row_moves_the_same_alone(written):
-    strategy, transition = begun(written), drawn(written)
-    both = strategy.slope(written, transition.state.x, transition, 0.4)
-    alone = Langevin([Controlled(Mentions(doubt=1e-3))])
-    alone.begin(written, request(1))
-    first = Transition(Gaussian(transition.state.x[:1], transition.state.x0_hat[:1]), mean=transition.mean[:1], std=transition.std)
-    own = alone.slope(written, first.state.x, first, 0.4)                            # the last bit of a gradient is the batch's
-    torch.testing.assert_close(own, both[:1], rtol=1e-5, atol=1e-8)
+def test_losses_of_several_controls_are_summed_with_one_fluency_term_of_the_smallest_lambda(written):
+    texts, transition = ["pos=DET NOUN VERB", "classifier=food:Italian"], drawn(written)
+    y, pull = transition.state.x, 2 * (transition.state.x - transition.mean) / transition.std
+    both, *alone = (begun(written, *each).slope(written, y, transition, 0.4) for each in (texts, texts[:1], texts[1:]))
+    parts = [one - weight * pull for one, weight in zip(alone, (1e-4, 0.01), strict=True)]
+    assert torch.allclose(both, sum(parts) + 1e-4 * pull, atol=1e-6)
 
 
 @pytest.mark.parametrize(("t", "s", "inner"), [(0.5, 0.4, 3), (0.06, 0.05, 3), (0.05, 0.045, 0), (0.02, 0.0, 0)])
-def test_the_last_twentieth_is_not_steered(written, t, s, inner):
-    strategy = begun(written)
+def test_three_inner_steps_follow_and_none_in_the_last_twentieth(written, t, s, inner):
+    strategy = begun(written, "tree=(S (NP 2) (VP 2))")
     step, _ = moved(strategy, written, t, s)
     assert strategy.guided(t, s) == inner and bool(step.any()) == (inner > 0)
 
 
-def test_inner_evaluations_are_counted(written):
-    asked = request(2, steps=10)
-    trace = generate(written, asked, Langevin([Controlled(Mentions())])).run()
-    assert trace.frames[-1].nfe == 10 + 3 * 9            # all but the last step, to s = 0
-
-
-def test_it_raises_the_wish_in_the_belief_about_the_moved_vectors(written):
-    strategy, wish = begun(written, fluency=0.0, inner_steps=8), Mentions(doubt=1e-9)
+def test_inner_steps_lower_the_cross_entropy(written):
+    strategy = begun(written, fluency=NONE, inner_steps=8)
     step, transition = moved(strategy, written)
-    state = transition.state
-    before, after = (wish.log_prob(written.predict(Gaussian(x, state.x0_hat), 0.4, request(2)).logits.softmax(-1))
-                     for x in (state.x, state.x + step))
-    assert (after > before + 0.1).all()
+    before, after = (strategy.lacking(x, 0.4) for x in (transition.state.x, transition.state.x + step))
+    assert (after < before - 0.05).all()
 
 
-def test_masks_hold_and_no_strength_is_the_identity(written):
-    controls = [Controlled(Length(5, 5)), Controlled(Mentions(), 4.0)]
-    assert all(len(written.vocab.tokens(row)) == 5 for row in generate(written, request(3), Langevin(controls)).run().ids)
+def test_only_the_models_own_evaluations_are_counted(written):
+    assert generate(written, request(2, steps=10), way("classifier=food:Italian")).run().frames[-1].nfe == 10
+
+
+# ---- what no classifier tells
+
+def test_lengths_and_the_words_of_tags_and_trees_are_held_by_masks(written):
+    for texts, count in ((["length=5", "classifier=food:Italian"], 5), (["pos=DET NOUN VERB"], 3), (["tree=(S (NP 2) (VP 2))"], 4)):
+        trace = generate(written, request(3), way(*texts)).run()
+        assert all(len(written.vocab.tokens(row)) == count for row in trace.ids)
+    pinned = generate(written, request(2), way("infill=The Vaults is ___2 .", "classifier=food:Italian")).run()
+    assert all(written.vocab.tokens(row)[:3] == ["The", "Vaults", "is"] for row in pinned.ids)
+
+
+def test_free_words_of_a_content_are_wished_in_nats_and_its_slots_by_the_classifiers(written):
+    strategy = way("semantic=food:Italian,word:cheap@20")
+    assert [each.target for each in strategy.told] == ["food:Italian"]
+    assert [(each.controller.target, each.nats) for each in strategy.untold] == [("word:cheap", 20.0)]
+    words = generate(written, request(6), way("semantic=word:cheap@20")).run()
+    free = generate(written, request(6)).run()
+    said = [sum("cheap" in written.vocab.tokens(row) for row in trace.ids) for trace in (free, words)]
+    assert said[1] > said[0]
+    assert not way("semantic=word:cheap").told and way("length=5").untold == []
+
+
+def test_no_strength_is_the_identity(written):
     free = generate(written, request(3)).run()
-    trace = generate(written, request(3), Langevin([Controlled(Mentions(), 0.0)])).run()
+    trace = generate(written, request(3), Langevin([Controlled(control("classifier=food:Italian"), 0.0)])).run()
     assert all((one.top_probs == other.top_probs).all() for one, other in zip(free.frames, trace.frames, strict=True))
 
 
-def test_noise_of_its_own_at_every_position_is_heeded():
-    built = tiny_model("seqdiffuseq", VOCAB, LABELS, length=LENGTH).eval()
-    wish, asked = Mentions(doubt=1e-3), Request(length=LENGTH, seeds=(0, 1), steps=6)
-    free, steered = (generate(built, asked, Langevin([Controlled(wish, nats)])).run() for nats in (0.0, 4.0))
-    assert free.frames[0].top_probs.tobytes() == steered.frames[0].top_probs.tobytes()
-    assert free.frames[1].top_probs.tobytes() != steered.frames[1].top_probs.tobytes()
+# ---- for whom
+
+def test_a_checkpoint_of_other_embeddings_is_refused_before_and_at_the_run(written):
+    other, strategy = model("diffusion-lm", scale=0.4), way("classifier=food:Italian")
+    sentence = why_not(other, control("classifier=food:Italian"), strategy)
+    assert "embeddings" in sentence and "langevin-denoiser" in sentence
+    assert why_not(written, control("classifier=food:Italian"), strategy) is None
+    assert why_not(other, control("length=5"), strategy) is None
+    with pytest.raises(StudioError, match="embeddings"):
+        generate(other, request(2), strategy).run()
+    generate(other, request(2), way("length=5")).run()
+
+
+def test_other_papers_are_refused_and_a_missing_classifier_names_its_command(written, tmp_path, monkeypatch):
+    other = tiny_model("seqdiffuseq", CONTEXT.vocab, CONTEXT.labels, length=LENGTH).eval()
+    wish = control("classifier=food:Italian")
+    assert "'langevin' belongs to diffusion-lm" in why_not(other, wish, way("classifier=food:Italian"))
+    monkeypatch.setattr(reader, "FOLDER", tmp_path)
+    assert "training controller noisy" in Langevin.refuses(written, wish)
