@@ -32,6 +32,19 @@ CODE = re.compile("`([^`]*)`")
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
 
+class Menu(gr.Dropdown):
+    """A menu whose choices another menu changes: a value of the choices before may still arrive, and the order is checked anyway.
+    Gradio's dropdown answers it with an error of the server."""
+
+    def get_block_name(self) -> str:
+        """The page draws it as any other dropdown."""
+        return "dropdown"
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it came."""
+        return payload
+
+
 class Form:
     """The widgets of an order, built where it is made.
 
@@ -61,8 +74,8 @@ class Form:
         with gr.Row(elem_classes="tdl-row"):
             self.paper = gr.Dropdown([(info.title, slug) for slug, info in self.papers.items()], value=paper.slug, label="Paper",
                                      filterable=False, min_width=120, elem_id="paper")
-            self.sampler = gr.Dropdown(samplers(paper), value=paper.samplers[0].slug, label="Sampler", filterable=False,
-                                       min_width=120, elem_id="sampler")
+            self.sampler = Menu(samplers(paper), value=paper.samplers[0].slug, label="Sampler", filterable=False,
+                                min_width=120, elem_id="sampler")
         self.about = gr.HTML(self._about(paper, paper.samplers[0]), elem_classes="tdl-about", elem_id="about")
 
     def _build_settings(self, paper: PaperInfo) -> None:
@@ -99,8 +112,8 @@ class Form:
             self.temperature = gr.Slider(0.05, 2, paper.temperature, step=0.05, label="Temperature", elem_id="temperature",
                                          buttons=[], info="divides every belief's logits: below 1 is surer")
             self.options = {name: option_slider(option, name in paper.samplers[0].options) for name, option in OPTIONS.items()}
-            self.strategy = gr.Dropdown(strategies(paper), value=paper.strategies[0].slug, label="Steering", filterable=False,
-                                        elem_id="strategy")
+            self.strategy = Menu(strategies(paper), value=paper.strategies[0].slug, label="Steering", filterable=False,
+                                 elem_id="strategy")
             with gr.Accordion("Steering, in detail", open=False, elem_id="steering"):
                 self.steering = {name: option_slider(option, name in paper.strategies[0].options)
                                  for name, option in STEERING.items()}

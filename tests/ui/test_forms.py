@@ -237,3 +237,11 @@ def test_the_measured_line_explains_its_terms(studio):
     paper = next(paper for paper in studio.papers() if paper.slug == "sedd")
     shown = forms.about_html(paper, paper.samplers[0], "2.58 bits per token")
     assert "2.58 bits per token" in shown and f'perplexity / human: {COLUMNS["perplexity / human"]}' in shown
+
+
+def test_a_sampler_of_the_paper_before_is_no_error_of_the_server(form):
+    assert form.sampler.preprocess("no-such-sampler") == "no-such-sampler"
+    values = [getattr(widget, "value", None) for widget in form.inputs]
+    values[form.inputs.index(form.sampler)] = "no-such-sampler"
+    advice, take = form._advise(*values)
+    assert not advice["visible"] and not take["visible"]
