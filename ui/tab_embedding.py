@@ -39,6 +39,7 @@ class Embedding:
         self.page, self.studio = page, page.studio
         self.atlas = atlas.Atlas(self.studio)
         papers = [(paper.title, paper.slug) for paper in self.studio.papers() if paper.available]
+        self.papers = {slug for _, slug in papers}
         gr.HTML(ABOUT)
         with gr.Row(elem_classes=["tdl-row", "tdl-space-form"]):
             menu: dict[str, Any] = {"filterable": False, "min_width": 120}
@@ -83,12 +84,17 @@ class Embedding:
             widget(self.draw, asked, shown, **draw)
         self.clock.tick(self.draw, asked, shown, **draw)
         self.sample.input(self.written, [self.paper, self.sample, self.page.key], [self.words], queue=False, **PRIVATE)
-        self.page.key.change(lambda runs, key: [*runs, key][-MOST_RUNS:], [self.runs, self.page.key], self.runs, queue=False,
-                             **PRIVATE)
+        self.page.key.change(self.arrived, [self.runs, self.page.key], [self.runs, self.paper], queue=False, **PRIVATE)
         self.map.click(self.click, [self.paper, self.view], [self.near], queue=False, **PRIVATE)
         self.map.select(self.lasso, [self.paper, self.view, self.page.key], [self.near], queue=False, **PRIVATE)
         self.follow.click(self.path, [self.view, self.colour, self.search, *place], [self.map, self.note, self.rounding],
                           **MODEL_QUEUE, **PRIVATE)
+
+    def arrived(self, runs: Sequence[str], key: str) -> list[Any]:
+        """The visitor's newest runs with one more, and its paper, whose space the tab then shows."""
+        trace, _ = attempt(lambda: self.page.trace(key))
+        here = trace is not None and trace.info["paper"] in self.papers
+        return [[*runs, key][-MOST_RUNS:], trace.info["paper"] if here else gr.skip()]
 
     def draw(self, paper: str, view: str, colour: str, search: str, sample: int, position: int, key: str,
              runs: Sequence[str]) -> list[Any]:

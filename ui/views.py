@@ -127,7 +127,9 @@ def sentences(studio: Studio, slug: str, traces: Sequence[Trace]) -> Drawn:
                                     "color": f"var(--tdl-c{1 + place % 5}v)"}})
     titles = {f"{axis}axis": {"title": {"text": f"axis {place + 1} ({100 * projection.told[place]:.0f} % of variance)"}}
               for place, axis in enumerate("xy")}
-    return {"data": data, "layout": titles}, about
+    if len(groups) == 1:
+        about += f" None of your runs is by {model.title}: make one under Generate, and it stands here too."
+    return {"data": data, "layout": {**titles, "showlegend": True}}, about
 
 
 def _of_sentences(model: DiffusionModel, texts: Sequence[str]) -> tuple[maps.Array, str]:

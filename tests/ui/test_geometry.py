@@ -72,7 +72,9 @@ def test_a_view_that_is_not_possible_is_refused_with_a_sentence(studio):
 def test_sentences_of_people_and_of_runs_share_a_map(studio, paper):
     trace = studio.start(Order(paper=paper, samples=2, steps=4, seed=1)).run()
     other = studio.start(Order(paper="oracle", samples=1, steps=4)).run()
-    figure, _ = views.sentences(studio, paper, [other, trace])
+    figure, told = views.sentences(studio, paper, [other, trace])
+    assert figure["layout"]["showlegend"] and "None of your runs" not in told
+    assert "None of your runs" in views.sentences(studio, paper, [other])[1]
     names = [part["name"] for part in figure["data"]]
     assert names[0] == "written by people"
     assert set(names[1:]) <= {"run 1"}
