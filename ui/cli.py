@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
                                    description="Writes texts and prints them, one a line.",
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_order_flags(generate)
+    generate.add_argument("--advised", action="store_true",
+                          help="take over the settings that were found to work best for controls or source, and print them: "
+                               "sampler, steps, options, strengths")
     generate.add_argument("--json", action="store_true",
                           help="print one JSON object a sample: text, tokens, seed, nfe, seconds, path, checkpoint, per "
                                "control its target and score, per pinned word whether it held, and all candidates; nfe and "
@@ -183,7 +186,13 @@ def generate(studio: Studio, options: argparse.Namespace) -> None:
     if options.save is not None and not options.save.parent.is_dir():
         raise mistake(f"There is no folder '{options.save.parent}' to save the run in. Create it, or name another.")
     names = [field.name for field in dataclasses.fields(Order) if field.name != "compute"]      # that is the studio's
-    trace = studio.start(Order.from_dict({name: getattr(options, name) for name in names}))
+    order = Order.from_dict({name: getattr(options, name) for name in names})
+    if options.advised:
+        from ui.advice import advice, advised  # brings torch along
+
+        print(advice(order) or "Nothing better than these settings was found.", file=sys.stderr)
+        order = advised(order)
+    trace = studio.start(order)
     for note in trace.info["notes"]:                     # before the run, so that nobody waits for what was not promised
         print(note, file=sys.stderr)
     for group in samples(studio.results(trace.run())):

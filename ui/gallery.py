@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ui import noise
+from ui.advice import advised
 from ui.order import Order, mistake
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ def situations(studio: Studio) -> list[Situation]:
         Situation("length", "Exactly twelve words", Order(samples=2, seed=7, steps=STEPS, controls=("length=12",), compute=PATH)),
         Situation("label", "Told what to say", Order(samples=2, seed=9, steps=STEPS, guidance_scale=2.0, compute=PATH,
                                                      controls=("label=food:Italian,area:riverside",))),
+        Situation("tree", "A syntax tree and its content", advised(Order(samples=2, seed=6, compute=PATH, controls=(
+            "semantic=food:Italian", "tree=(S (NP 2) (VP (VBZ) (NP (DT) (JJ) (NN))) (.))")))),
         Situation("pair-steered", "A pair from one noise: steered", steered),
         Situation("pair-free", "A pair from one noise: left alone", Order(samples=2, seed=5, steps=STEPS, compute=PATH)),
     ]
     wanted += [Situation(f"free-{slug}", "Free", Order(paper=slug, samples=2, seed=3, steps=STEPS, compute=PATH)) for slug in here]
-    wanted += [Situation(f"source-{slug}", "From a source", Order(paper=slug, samples=1, candidates=3, seed=4, steps=STEPS,
-                                                                  source=SOURCE, compute=PATH))
+    wanted += [Situation(f"source-{slug}", "From a source", advised(Order(paper=slug, samples=1, candidates=3, seed=4, steps=STEPS,
+                                                                          source=SOURCE, compute=PATH)))
                for slug, paper in here.items() if paper.source]
     return [situation for situation in wanted if situation.order.paper in here]
 

@@ -159,6 +159,15 @@ def test_flags_of_the_studio_count_before_and_after_the_command():
     assert cli.parse(["--device", "cpu"]).command is None
 
 
+def test_advised_takes_over_what_works_best_and_says_so(command):
+    asked = ("generate", "--samples", "1", "--seed", "3", "--control", "infill=the ___ .")
+    _, by_hand, _ = command(*asked, "--sampler", "renoise", "--steps", "32")
+    code, out, err = command(*asked, "--steps", "5", "--advised")
+    assert (code, out) == (0, by_hand)
+    assert "sampler Re-noise (generation by q), steps 32" in err
+    assert "Nothing better" in command("generate", "--samples", "1", "--steps", "2", "--advised")[2]
+
+
 def test_a_saved_run_replays_to_the_printed_text(command, tmp_path):
     _, out, _ = command("generate", *FLAGS, "--json", "--save", str(tmp_path / "run.json"))
     trace = Trace.load(tmp_path / "run.json")
