@@ -52,7 +52,7 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "content+pos"): Setting((12.0, 6.0), RENOISED),
     ("diffusion-lm", "content+tree"): Setting(options=RENOISED),
     # slots are missed less often and BLEU is higher; measured by `evaluate quality --what source`
-    ("seqdiffuseq", SOURCE): Setting(options=(("sampler", "renoise"),)),
+    ("seqdiffuseq", SOURCE): Setting(options=(("sampler", "renoise"), ("steps", 32), ("guidance_scale", 2.0))),
     ("seqdiffuseq", "pos"): Setting((5.0,), (*RENOISED, ("temperature", 0.7))),
     ("seqdiffuseq", "tree"): Setting(options=(*RENOISED, ("temperature", 0.7))),
     ("seqdiffuseq", "span"): Setting((50.0,), RENOISED),

@@ -19,7 +19,7 @@ def test_every_chosen_setting_is_of_a_control_with_a_strength_for_each_part_and_
     request = chosen.request()
     assert isinstance(request, Request) and request.strategy in STRATEGIES
     assert request.sampler in ("", *PAPERS[paper].samplers)
-    assert asked == "class" or request.guidance_scale == 1.0
+    assert asked in ("class", SOURCE) or request.guidance_scale == 1.0
 
 
 def test_a_control_without_a_row_is_brought_about_as_usual():
