@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ui import noise
-from ui.advice import advised
 from ui.order import Order, mistake
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ class Situation:
 
 def situations(studio: Studio) -> list[Situation]:
     """All that can be rendered with the checkpoints that are here, the page's opening run first."""
+    from ui.advice import advised  # brings torch along; the command line can be read without
+
     here = {paper.slug: paper for paper in studio.papers() if paper.available}
     steered = Order(samples=2, seed=5, steps=STEPS, guidance_scale=2.0, controls=CONTROLS, compute=PATH)
     wanted = [
