@@ -243,13 +243,6 @@ def test_a_trace_file_is_played_and_another_file_is_refused(browser_page, tmp_pa
     }""", trace)
     expect(browser_page.locator(".tdl-status")).to_have_text("dropped.json")
     expect(browser_page.locator(".tdl-alert")).to_be_hidden()
-    browser_page.evaluate("""text => {
-      const transfer = new DataTransfer();
-      transfer.items.add(new File([text], 'dropped.json'));
-      document.querySelector('#player .tdl-samples').dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true}));
-    }""", trace)
-    expect(browser_page.locator(".tdl-status")).to_have_text("dropped.json")
-    expect(browser_page.locator(".tdl-alert")).to_be_hidden()
 
 
 def test_a_saved_page_plays_without_a_server(new_page, browser_context):
