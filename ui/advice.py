@@ -16,8 +16,8 @@ _LABELS = {"sampler": "sampler", "steps": "steps", "temperature": "temperature",
 
 
 def chosen(order: Order) -> Setting:
-    """The setting that was chosen on held-out rows for what an order asks; an empty one where none was."""
-    return setting(order.paper, _asked(order))
+    """The setting that was chosen on held-out rows for what an order asks, by the common strategy; an empty one where none was."""
+    return setting(order.paper, _asked(order)) if order.strategy == Order.strategy else Setting()
 
 
 def advised(order: Order) -> Order:

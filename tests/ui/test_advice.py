@@ -44,6 +44,6 @@ def test_the_sentence_names_only_what_differs():
 
 @pytest.mark.parametrize("order", [
     Order(), replace(TREE, paper="sedd", controls=("length=5",)), replace(TREE, controls=("tree=x", "length=5")),
-    replace(TREE, controls=("nonsense", "pos")), replace(TREE, paper="no-such-paper")])
+    replace(TREE, controls=("nonsense", "pos")), replace(TREE, strategy="langevin"), replace(TREE, paper="no-such-paper")])
 def test_nothing_is_advised_where_nothing_was_chosen(order):
     assert advice(order) == "" and advised(order) == order
