@@ -211,9 +211,14 @@ class DiffusionModel(nn.Module, ABC):
 
 
 class GaussianModel(DiffusionModel):
-    """A paper whose state is Gaussian: what the Gaussian samplers need of it besides the contract."""
+    """A paper whose state is Gaussian: what the Gaussian samplers need of it besides the contract.
+
+    Attributes:
+        renoise_power: re-noising steps at times u ** this, u at even distances; below 1 most steps are where nearly all is noise.
+    """
 
     space: ClassVar[Space] = Space.GAUSSIAN
+    renoise_power: ClassVar[float] = 1.0
 
     @abstractmethod
     def signal(self, t: float) -> Tensor:

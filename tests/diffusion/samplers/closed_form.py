@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ class GaussianCorpus:
 
     mean: float = 0.7
     spread: float = 0.4
+    renoise_power: ClassVar[float] = 1.0
 
     def signal(self, t: float) -> Tensor:
         """alpha_bar of the sqrt schedule, ()."""

@@ -1,6 +1,7 @@
 """Re-noising draws x_s from q(x_s | x0_hat), as often as it is asked to; without it, it is the ancestral sampler."""
 
 import itertools
+from typing import ClassVar
 
 import pytest
 import torch
@@ -76,6 +77,32 @@ def test_only_the_first_share_of_the_steps_is_drawn_anew():
         prediction = MODEL.predict(X, t)
         expected = sampler(request(mix=1.0)).advance(MODEL, Gaussian(X, X), prediction, t, t - 0.05, rng, None)[0]
         assert torch.equal(moved, expected.state.x.flatten())
+
+
+class Crowded(GaussianCorpus):
+    """Wants most of its steps where nearly all is noise."""
+
+    renoise_power: ClassVar[float] = 0.5
+
+
+def test_where_a_paper_wants_it_steps_are_closer_together_at_the_start():
+    assert Renoise(request()).times(MODEL, 8) == Ancestral(request()).times(MODEL, 8)
+    times = Renoise(request()).times(Crowded(), 8)
+    assert [t ** 2 for t in times] == pytest.approx([1 - k / 8 for k in range(9)])
+    assert times[0] == 1 and times[-1] == 0
+
+
+@pytest.mark.parametrize("model", [MODEL, Crowded()], ids=["even times", "crowded times"])
+@pytest.mark.parametrize("steps", [8, 50])
+def test_the_share_is_one_of_steps_wherever_in_time_they_lie(model, steps):
+    sampler, like = Renoise(request(mix=1.0, mix_share=0.5)), X[:1]
+    drawn = []
+    for t in sampler.times(model, steps)[:-1]:
+        rng = BatchRng(torch.Generator().manual_seed(0), 1)
+        moved = sampler.advance(model, Gaussian(like, like), model.predict(like, t), t, t - 0.01, rng, None)[0]
+        signal = model.signal(t - 0.01)
+        drawn.append(torch.allclose(moved.mean, signal.sqrt() * model.predict(like, t).native))
+    assert drawn == [True] * (steps // 2) + [False] * (steps // 2)
 
 
 def test_the_last_step_adds_no_noise():
