@@ -105,6 +105,8 @@ def _add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _row_by_row(parser)
     _drawn(parser)
     parser.add_argument("--plan", action="store_true", help="only tell what would be measured, and how long it would take")
+    parser.add_argument("--retime", action="store_true",
+                        help="only take the seconds of the rows in --json again, on a quiet machine")
     parser.add_argument("--judge", default="judge", help="checkpoint of the judge of fluency")
     parser.add_argument("--controls", default=evaluation.ALL, help=f"of {', '.join(PARTS)}; several with commas (default: all)")
     parser.add_argument("--samples", type=at_least(2), default=command.SAMPLES, help="of each target (default: %(default)s)")

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         if args.plan:
             plans += _plan(course, jobs, ledger)
         else:
-            course.run(jobs, ledger)
+            (course.clock if args.retime else course.run)(jobs, ledger)
             evaluation.publish(dataclasses.replace(ledger.blank, tables=tables(model, ledger.rows)), ledger.path)
     if plans:
         evaluation.show(evaluation.ALL, [planning.table(plans)])
@@ -141,7 +141,7 @@ def _ledger(args: argparse.Namespace, bench: Bench, jobs: Sequence[Job]) -> Ledg
     made = evaluation.blank(args, WHAT, model, checkpoints, seeds, data)
     made = dataclasses.replace(made, options={name: _plain(value) for name, value in made.options.items()})
     ledger = Ledger.open(path, made, partial(tables, model), args.anew)
-    if not tuning:
+    if not tuning and not args.retime:
         chosen = [key for job in jobs for key in job.keys(args.samples).values()]
         measured = {job.control for job in jobs}
         ledger.rows = [row for row in ledger.rows if row["control"] not in measured

@@ -22,7 +22,7 @@ from controllers.base import Context, Controlled
 from controllers.linguistics.slot_matcher import VALUES, named
 from controllers.settings import Setting
 from controllers.strategies import STRATEGIES
-from diffusion.core.errors import known_or_raise
+from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.labels import parse_meaning
 from diffusion.core.loop import resolved
 from diffusion.core.model import DiffusionModel
@@ -37,7 +37,7 @@ from training.control.wishes import SUCCESS, Value, Wish
 from training.ledger import Ledger
 from training.metrics import Text
 from training.quality import BATCH, Bench
-from training.results import Row
+from training.results import Row, round_off
 
 TIMED, REPEATS = 4, 3    # samples of a run whose seconds are told, and how often it is timed
 ORDER = 4                # of the n-grams that distinct-4 counts
@@ -97,6 +97,22 @@ class Course:
             run = Run(self, job)
             for kind, key in job.keys(self.samples).items():
                 ledger.row(key, partial(run.row, kind))
+
+    def clock(self, jobs: Sequence[Job], ledger: Ledger) -> None:
+        """Takes the seconds of rows that are there again, and leaves all else of them as it is.
+
+        Raises:
+            StudioError: the ledger has no row of these jobs.
+        """
+        found = [(job, [row for row in ledger.rows if (row["control"], row["setting"]) == (job.control, str(job.setting))])
+                 for job in jobs]
+        if not any(rows for _, rows in found):
+            raise StudioError(f"There are no rows of {self.bench.model.title} of these controls, settings and checkpoints whose "
+                              f"seconds could be taken again. Measure them first: the same command without --retime.")
+        for job, rows in tqdm(found, desc=f"{self.bench.model.slug}, seconds", unit="control"):
+            clocked = {name: round_off(value) for name, value in Run(self, job).clocked.items()} if rows else {}
+            for row in rows:
+                row.update(clocked)
 
     def seeds(self, target: int) -> range:
         """The seeds of a target's texts."""
@@ -236,14 +252,18 @@ class Run:
         human = quality.encode(self.model, [" ".join(target.words) for target in self.job.targets if target.words])
         human = [text for text in human if len(text) < bench.judge.length]
         mine, theirs = (metrics.perplexity(bench.judge, [*chain(*pool)]) for pool in (texts, free))
-        seconds = timed(lambda: self.write(self.job.targets[0], range(TIMED)))
-        alone = timed(lambda: quality.finished(self.model, unsteered(self.request).with_(seeds=tuple(range(TIMED)))))
         return {"perplexity": mine, "perplexity / free": mine / theirs,
                 "perplexity / human": mine / metrics.perplexity(bench.judge, human) if human else None,
                 "distinct-4": _distinct(texts), "distinct-4, free": _distinct(free),
                 "verbatim %": 100 * metrics.verbatim_share([*chain(*texts)], bench.training),
-                "words": metrics.Lengths.of([*chain(*texts)]).mean, "NFE": nfe, f"s for {TIMED}": seconds,
-                "times free": seconds / alone}
+                "words": metrics.Lengths.of([*chain(*texts)]).mean, "NFE": nfe, **self.clocked}
+
+    @cached_property
+    def clocked(self) -> Row:
+        """Seconds of a few samples of the first target, beside those without control, and on how many threads."""
+        seconds = timed(lambda: self.write(self.job.targets[0], range(TIMED)))
+        alone = timed(lambda: quality.finished(self.model, unsteered(self.request).with_(seeds=tuple(range(TIMED)))))
+        return {f"s for {TIMED}": seconds, "times free": seconds / alone, "threads": torch.get_num_threads()}
 
 
 def _distinct(texts: Sequence[Sequence[Text]]) -> float:

@@ -17,7 +17,7 @@ WHAT = "control"
 _JUDGED = ["judge's success %", "judge's success, floor %", "judge's success, ceiling %", "judge's / ceiling"]
 _MAIN = ["control", "part", "setting", f"{SUCCESS} %", f"{SUCCESS} ±", f"{SUCCESS}, floor %", f"{SUCCESS}, ceiling %", *_JUDGED,
          "perplexity / free", "perplexity / human", "distinct-4", "distinct-4, free", "verbatim %", "NFE", f"s for {TIMED}",
-         "times free"]
+         "times free", "threads"]
 _TOGETHER = ["paper", "control", "part", f"{SUCCESS} %", f"{SUCCESS}, floor %", f"{SUCCESS}, ceiling %", "judge's success %",
              "judge's / ceiling", "perplexity / free", "distinct-4", "verbatim %", "NFE", f"s for {TIMED}"]
 _WORD_LEVEL = ("seqdiffuseq", "sedd", "rdlm")

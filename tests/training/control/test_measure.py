@@ -165,6 +165,24 @@ def test_rows_of_another_size_give_way_and_other_controls_stay(lab, folder, tmp_
     assert [(each["control"], each["targets"]) for each in rows] == [("length", 3), ("infill", 2)]
 
 
+def test_seconds_are_taken_again_and_nothing_else_changes(lab, folder, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "control.json"
+    shared = ("control", "--data", folder, "--targets", 2, "--option", "steps=2", "--compute", "fp32", "--json", file)
+    assert evaluate(monkeypatch, *shared, "--controls", "length", "--retime") == 2
+    assert "no rows of Diffusion-LM" in capsys.readouterr().err and not file.exists()
+    assert evaluate(monkeypatch, *shared, "--controls", "length,infill", "--samples", 2) == 0
+    before = json.loads(file.read_text(encoding="utf-8"))
+    monkeypatch.setattr(Run, "row", lambda self, kind: pytest.fail("texts were measured again"))
+    monkeypatch.setattr(measure, "timed", lambda write: write() and next(seconds))
+    seconds = iter([4.0, 2.0])
+    assert evaluate(monkeypatch, *shared, "--controls", "length", "--retime", "--threads", 1) == 0
+    after = json.loads(file.read_text(encoding="utf-8"))
+    (length, infill), (old, kept) = after["tables"][0]["rows"], before["tables"][0]["rows"]
+    assert length == {**old, "s for 4": 4.0, "times free": 2.0, "threads": 1} and infill == kept
+    assert [bar["value"] for bar in after["tables"][-1]["rows"] if bar["what"] == "length, seconds for 4 samples (fp32)"] == [4.0]
+    assert before["command"] in after["options"]["earlier"] and "--retime" in after["command"]
+
+
 def test_targets_are_written_outside_and_read_again(lab, tmp_path, monkeypatch, capsys):
     folder = evaluation.write_data(tmp_path / "data")
     single = "".join(f'"food[French], area[riverside]","{text}"\n' for text in (
