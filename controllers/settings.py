@@ -53,9 +53,13 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "content+tree"): Setting(options=RENOISED),
     # slots are missed less often and BLEU is higher; measured by `evaluate quality --what source`
     ("seqdiffuseq", SOURCE): Setting(options=(("sampler", "renoise"), ("steps", 32), ("guidance_scale", 2.0))),
+    ("seqdiffuseq", "class"): Setting(options=(("guidance_scale", 2.0),)),
+    ("seqdiffuseq", "infill"): Setting(options=(("sampler", "renoise"), ("steps", 32))),
     ("seqdiffuseq", "pos"): Setting((5.0,), (*RENOISED, ("temperature", 0.7))),
     ("seqdiffuseq", "tree"): Setting(options=(*RENOISED, ("temperature", 0.7))),
     ("seqdiffuseq", "span"): Setting((50.0,), RENOISED),
+    ("seqdiffuseq", "content+pos"): Setting((12.0, 5.0), (*RENOISED, ("temperature", 0.7))),     # each part's own, as they are
+    ("seqdiffuseq", "content+tree"): Setting(options=(*RENOISED, ("temperature", 0.7))),
     ("sedd", "pos"): Setting((6.0,), (*REVISED, ("temperature", 0.8))),          # between 5, too weak, and 6.5, less fluent
     ("sedd", "tree"): Setting(options=(*REVISED, ("temperature", 0.9))),
     ("sedd", "span"): Setting((40.0,), (*REVISED, ("temperature", 0.8))),
