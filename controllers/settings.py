@@ -40,8 +40,13 @@ class Setting:
 
 # Re-noising forgets what a wish broke: more success at half the perplexity, and 32 steps do as well as 64.
 RENOISED: tuple[tuple[str, Option], ...] = (("sampler", "renoise"), ("steps", 32), ("inner_steps", 2))
-# The surest words first, and the least likely ones hidden again.
-REVISED: tuple[tuple[str, Option], ...] = (("sampler", "confidence"), ("revise", 2), ("steps", 32), ("inner_steps", 2))
+
+
+def _revised(words: int, temperature: float) -> tuple[tuple[str, Option], ...]:
+    """The surest words first, and at each step so many of the least likely ones hidden again."""
+    return (("sampler", "confidence"), ("revise", words), ("steps", 32), ("inner_steps", 2), ("temperature", temperature))
+
+
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "class"): Setting(options=(("guidance_scale", 2.0),)),      # chosen with an earlier checkpoint
     ("diffusion-lm", "content"): Setting((16.0,)),
@@ -49,6 +54,7 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("diffusion-lm", "tree"): Setting(options=RENOISED),
     ("diffusion-lm", "span"): Setting((50.0,), RENOISED),
     ("diffusion-lm", "infill"): Setting(options=(("sampler", "renoise"), ("steps", 32))),
+    ("diffusion-lm", "classifier"): Setting(options=RENOISED),
     ("diffusion-lm", "content+pos"): Setting((12.0, 6.0), RENOISED),             # content's own nats, and those of tags alone
     ("diffusion-lm", "content+tree"): Setting(options=RENOISED),
     # slots are missed less often and BLEU is higher; measured by `evaluate quality --what source`
@@ -60,9 +66,12 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("seqdiffuseq", "span"): Setting((50.0,), RENOISED),
     ("seqdiffuseq", "content+pos"): Setting((12.0, 5.0), (*RENOISED, ("temperature", 0.7))),     # each part's own, as they are
     ("seqdiffuseq", "content+tree"): Setting(options=(*RENOISED, ("temperature", 0.7))),
-    ("sedd", "pos"): Setting((6.0,), (*REVISED, ("temperature", 0.8))),          # between 5, too weak, and 6.5, less fluent
-    ("sedd", "tree"): Setting(options=(*REVISED, ("temperature", 0.9))),
-    ("sedd", "span"): Setting((40.0,), (*REVISED, ("temperature", 0.8))),
+    ("sedd", "pos"): Setting((6.0,), _revised(2, 0.8)),                          # between 5, too weak, and 6.5, less fluent
+    ("sedd", "tree"): Setting(options=_revised(2, 0.9)),
+    ("sedd", "span"): Setting((40.0,), _revised(4, 1.0)),
+    ("sedd", "class"): Setting(options=(("guidance_scale", 3.0),)),
+    ("sedd", "content+pos"): Setting((12.0, 6.0), _revised(2, 0.8)),                 # each part's own, as they are
+    ("sedd", "content+tree"): Setting(options=_revised(2, 0.9)),
     ("rdlm", "content"): Setting((24.0,)),
     ("rdlm", "pos"): Setting((16.0,), (("inner_steps", 2),)),
     ("rdlm", "tree"): Setting((24.0,), (("inner_steps", 2),)),
