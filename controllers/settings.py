@@ -66,11 +66,11 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("seqdiffuseq", "span"): Setting((50.0,), RENOISED),
     ("seqdiffuseq", "content+pos"): Setting((12.0, 5.0), (*RENOISED, ("temperature", 0.7))),     # each part's own, as they are
     ("seqdiffuseq", "content+tree"): Setting(options=(*RENOISED, ("temperature", 0.7))),
-    ("sedd", "pos"): Setting((6.0,), _revised(2, 0.8)),                          # between 5, too weak, and 6.5, less fluent
+    ("sedd", "pos"): Setting((6.0,), _revised(4, 1.0)),
     ("sedd", "tree"): Setting(options=_revised(2, 0.9)),
     ("sedd", "span"): Setting((40.0,), _revised(4, 1.0)),
     ("sedd", "class"): Setting(options=(("guidance_scale", 3.0),)),
-    ("sedd", "content+pos"): Setting((12.0, 6.0), _revised(2, 0.8)),                 # each part's own, as they are
+    ("sedd", "content+pos"): Setting((12.0, 6.0), _revised(4, 1.0)),                 # each part's own, as they are
     ("sedd", "content+tree"): Setting(options=_revised(2, 0.9)),
     ("rdlm", "content"): Setting((24.0,)),
     ("rdlm", "pos"): Setting((16.0,), (("inner_steps", 2),)),
