@@ -12,8 +12,8 @@ a place of its own; the reconstruction gives one feature for each position of a 
 every word at once, so that words can be seen and steered, and the decoder hears that belief while it writes (`probe_weight`);
 decoder and probe are trained on noisy latents, shrunk as a prediction is, instead of scaling predictions back to the sphere
 (`renormalise`); ancestral steps have the posterior's variance, not the greater one of the forward step; self-conditioning is
-drawn for each row; the empty source is what no source is; sampling re-noises at each step unless ancestral steps are asked
-for, because it writes better; the text is written greedily, which is faster.
+drawn for each row; the empty source is what no source is; sampling re-noises at each step, most often where nearly all is noise,
+unless ancestral steps are asked for, because it writes better; the text is written greedily, which is faster.
 
 Source: Lovelace, Kishore, Wan, Shekhtman, Weinberger (2023), arXiv 2212.09462. v-prediction: Salimans and Ho (2022), arXiv
 2202.00512. Self-conditioning: Chen, Zhang, Hinton (2022), arXiv 2208.04202. The likelihood bound, the probe and the way back
