@@ -79,7 +79,7 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("rdlm", "pos"): Setting((10.0,), WARM),
     ("rdlm", "tree"): Setting((16.0,), WARM),
     ("rdlm", "span"): Setting((50.0,), WARM),
-    ("rdlm", "class"): Setting(options=(("guidance_scale", 3.0),)),
+    ("rdlm", "class"): Setting(options=(("guidance_scale", 2.0),)),
     ("rdlm", "content+pos"): Setting((24.0, 10.0), WARM),                        # each part's own, as they are
     ("rdlm", "content+tree"): Setting((24.0, 16.0), WARM),
 }
