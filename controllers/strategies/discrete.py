@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from controllers.base import MAX_NATS
 from controllers.strategies.base import SHARED, Steering
 from diffusion.core.model import DiscreteModel
 from diffusion.core.rng import Rng
@@ -31,6 +30,7 @@ from diffusion.core.types import Prediction, Space
 
 CANDIDATES = 20          # words that are weighed exactly at a position
 CERTAIN = 0.99           # probability from which on a word needs no second look
+AGAINST = 20.0           # nats that a guess may say against a committed word: less than its lead, so that the word stays
 
 
 class Discrete(Steering):
@@ -53,7 +53,7 @@ class Discrete(Steering):
         if model.space != Space.MASKED:
             return model.absorb(prediction, wanted)
         committed = (state != model.mask)[..., None]
-        wanted = torch.where(committed, wanted.clamp(-MAX_NATS, MAX_NATS), wanted)
+        wanted = torch.where(committed, wanted.clamp(-AGAINST, AGAINST), wanted)
         steered = model.absorb(prediction, wanted)
         return dataclasses.replace(steered, refine=partial(self.weighed, prediction.logits, steered))
 

@@ -61,7 +61,7 @@ def test_a_strength_is_read_where_the_controller_has_one(text, nats):
     assert parse_all([text], CONTEXT, KNOWN)[0].nats == nats
 
 
-@pytest.mark.parametrize("strength", ["-1", "21", "1.2.3", "99999999"])
+@pytest.mark.parametrize("strength", ["-1", "101", "1.2.3", "99999999"])
 def test_a_strength_out_of_range_is_refused_with_the_range(strength):
     with pytest.raises(StudioError, match=f"0 to {MAX_NATS:g} nats"):
         parse_all([f"strong=5@{strength}"], CONTEXT, KNOWN)

@@ -3,6 +3,7 @@
 import pytest
 
 from controllers import CONTROLLERS
+from controllers.base import MAX_NATS
 from controllers.settings import NAMES, SETTINGS, SOURCE, Setting, named, setting
 from controllers.strategies import STRATEGIES
 from diffusion import PAPERS
@@ -15,7 +16,7 @@ SLUGS = {NAMES.get(slug, slug) for slug in CONTROLLERS}
 def test_every_chosen_setting_is_of_a_control_with_a_strength_for_each_part_and_can_be_run(paper, asked):
     chosen, parts = SETTINGS[paper, asked], asked.split("+")
     assert asked == SOURCE or set(parts) <= SLUGS
-    assert len(chosen.nats) in (0, len(parts))
+    assert len(chosen.nats) in (0, len(parts)) and all(0 <= nats <= MAX_NATS for nats in chosen.nats)
     request = chosen.request()
     assert isinstance(request, Request) and request.strategy in STRATEGIES
     assert request.sampler in ("", *PAPERS[paper].samplers)

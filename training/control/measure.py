@@ -107,8 +107,10 @@ class Course:
         found = [(job, [row for row in ledger.rows if (row["control"], row["setting"]) == (job.control, str(job.setting))])
                  for job in jobs]
         if not any(rows for _, rows in found):
-            raise StudioError(f"There are no rows of {self.bench.model.title} of these controls, settings and checkpoints whose "
-                              f"seconds could be taken again. Measure them first: the same command without --retime.")
+            model = self.bench.model
+            raise StudioError(f"There are no rows of {model.title} of these controls, settings and checkpoints on the path "
+                              f"'{model.path.name}' whose seconds could be taken again. Name the path that they were measured on "
+                              f"with --compute, or measure them first: the same command without --retime.")
         for job, rows in tqdm(found, desc=f"{self.bench.model.slug}, seconds", unit="control"):
             clocked = {name: round_off(value) for name, value in Run(self, job).clocked.items()} if rows else {}
             for row in rows:

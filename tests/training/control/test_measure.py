@@ -169,7 +169,7 @@ def test_seconds_are_taken_again_and_nothing_else_changes(lab, folder, tmp_path,
     file = tmp_path / "control.json"
     shared = ("control", "--data", folder, "--targets", 2, "--option", "steps=2", "--compute", "fp32", "--json", file)
     assert evaluate(monkeypatch, *shared, "--controls", "length", "--retime") == 2
-    assert "no rows of Diffusion-LM" in capsys.readouterr().err and not file.exists()
+    assert re.search("no rows of Diffusion-LM .* on the path 'fp32'", capsys.readouterr().err) and not file.exists()
     assert evaluate(monkeypatch, *shared, "--controls", "length,infill", "--samples", 2) == 0
     before = json.loads(file.read_text(encoding="utf-8"))
     monkeypatch.setattr(Run, "row", lambda self, kind: pytest.fail("texts were measured again"))
