@@ -16,15 +16,15 @@ from ui import cli
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.studio import Studio
+    from ui.service.studio import Studio
 
 
 def build_app(studio: Studio) -> gr.Blocks:
     """The app's page, all tabs on one studio."""
     import gradio as gr
 
-    from ui import tabs
-    from ui.page import Page
+    from ui.components.page import Page
+    from ui.tabs import registry as tabs
 
     with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as blocks:
         tabs.build(Page(studio))
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     if options.command is not None:
         sys.exit(cli.run(options))
 
-    from ui import theme
+    from ui.components import theme
 
     demo = build_app(cli.studio_of(options))
     sys.exit(cli.serve(lambda: demo.queue().launch(ssr_mode=False, **theme.launch_options())))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
 from diffusion.core.types import Request
-from diffusion.core.vocab import Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import Vocabulary
 
 if TYPE_CHECKING:
-    from controllers.noisy import NoisyReader
+    from controllers.probes.noisy import NoisyReader
 
 MAX_NATS = 100.0         # E2E needs some 0 to 10, and spans, whose wish lies on a few words alone, 50
 
@@ -80,7 +80,7 @@ class Controller(ABC):
         free_words: beside its slots it takes words, ``word:cheap``.
         palette: pieces that a target is made of, with what each means, to be put in by a press.
         reads_sentences: `of_sentence` gives a target.
-        noisy: classifiers on noisy vectors (`controllers.noisy`) tell of it, see `noisy_loss`.
+        noisy: classifiers on noisy vectors (`controllers.probes.noisy`) tell of it, see `noisy_loss`.
         fluency: lambda in Diffusion-LM's inner loop with them, where a run names none: the paper's number for the task.
         at: its targets hold an ``@`` themselves, ``PP@3-5``, so that only a second one marks a strength.
     """

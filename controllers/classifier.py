@@ -12,8 +12,8 @@ from torch import Tensor
 from controllers.base import Context, Controller, Score, knob, made_for
 from controllers.gradient import ascent
 from controllers.label import score_slots, slot_values
-from controllers.noisy import NoisyReader
-from controllers.reader import Reader
+from controllers.probes.noisy import NoisyReader
+from controllers.probes.reader import Reader
 from diffusion.core.errors import StudioError
 
 NAME = "slots"           # of the reader

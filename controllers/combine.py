@@ -12,8 +12,8 @@ from torch import Tensor
 
 from controllers.base import Controller
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import UNKNOWN
 from diffusion.core.types import Request
+from diffusion.text.labels import UNKNOWN
 
 _WAY_OUT = "Change or remove one of them."
 

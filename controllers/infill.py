@@ -14,7 +14,7 @@ from controllers.base import Context, Controller, Score, knob, made_for
 from controllers.layout import at_the_end, draw_sizes, inside
 from diffusion.core.errors import StudioError, nearest
 from diffusion.core.types import Request
-from diffusion.core.vocab import END, PAD, SPECIALS, split
+from diffusion.text.vocab import END, PAD, SPECIALS, split
 
 _BLANK = re.compile(r"_{3,}([0-9]{0,9})")
 _HELD = 60               # longest word that is looked up; comparing longer ones with all known words takes too long

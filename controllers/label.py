@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from controllers.base import Context, Controller, Score, knob, made_for
-from controllers.linguistics import slot_matcher
+from controllers.matchers import slot_matcher
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.types import Request
-from diffusion.core.vocab import SPECIALS, Vocabulary, split
+from diffusion.text.vocab import SPECIALS, Vocabulary, split
 
 Group = tuple[int, ...]  # ids of words any of which will do: the spellings of one word
 _KIDS = "family families kid kids child children"

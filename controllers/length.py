@@ -12,7 +12,7 @@ from torch import Tensor
 from controllers.base import Context, Controller, Score, knob
 from diffusion.core.errors import StudioError
 from diffusion.core.types import Request
-from diffusion.core.vocab import END, PAD, SPECIALS, split
+from diffusion.text.vocab import END, PAD, SPECIALS, split
 
 _FORM = re.compile(r"\s*([0-9]{1,9})\s*(?:[-–]\s*([0-9]{1,9})\s*)?")
 TINY = 1e-30             # smallest probability whose logarithm is taken; its logarithm is finite in float32

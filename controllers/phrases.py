@@ -19,7 +19,7 @@ from torch import Tensor
 
 from controllers.base import Context
 from diffusion.core.errors import StudioError
-from diffusion.core.vocab import SPECIALS, Vocabulary, split
+from diffusion.text.vocab import SPECIALS, Vocabulary, split
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "controllers" / "semantic"
 TABLE = "phrases.json"

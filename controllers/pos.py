@@ -15,11 +15,11 @@ from controllers.gradient import ascent
 from controllers.length import Length
 from controllers.linguistics import analysers
 from controllers.linguistics.tagsets import UNIVERSAL
-from controllers.noisy import ENDS, NoisyReader
-from controllers.reader import Reader, closed
+from controllers.probes.noisy import ENDS, NoisyReader
+from controllers.probes.reader import Reader, closed
 from diffusion.core.errors import StudioError, nearest, objection
 from diffusion.core.types import Request
-from diffusion.core.vocab import END
+from diffusion.text.vocab import END
 
 READER = "tags"
 ANY, GAP = "*", "..."

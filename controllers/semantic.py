@@ -14,10 +14,10 @@ from controllers import phrases
 from controllers.base import Context, Controller, Score, knob, made_for
 from controllers.gradient import ascent
 from controllers.label import judge_slots, verdict
-from controllers.noisy import NoisyReader
 from controllers.phrases import Ways
+from controllers.probes.noisy import NoisyReader
 from diffusion.core.errors import StudioError, known_or_raise
-from diffusion.core.vocab import split
+from diffusion.text.vocab import split
 
 WORD = "word"            # names free words among the slots
 _LONG = 60               # letters of a word that is looked up; comparing longer ones with all known words takes too long

@@ -16,8 +16,8 @@ from controllers.length import Length
 from controllers.linguistics import analysers
 from controllers.linguistics.brackets import Tree
 from controllers.linguistics.charts import CHAIN, chart
-from controllers.noisy import NoisyReader
-from controllers.reader import Reader
+from controllers.probes.noisy import NoisyReader
+from controllers.probes.reader import Reader
 from controllers.tree import READER, TINY, phrase_labels
 from diffusion.core.errors import StudioError, known_or_raise, objection
 from diffusion.core.types import Request

@@ -17,11 +17,11 @@ from controllers.linguistics import analysers, brackets
 from controllers.linguistics.brackets import ROOTS, Tree
 from controllers.linguistics.charts import CHAIN, chart
 from controllers.linguistics.tagsets import OTHERWISE, PENN, USUAL_WORDS
-from controllers.noisy import NoisyReader
-from controllers.reader import Reader, closed
+from controllers.probes.noisy import NoisyReader
+from controllers.probes.reader import Reader, closed
 from diffusion.core.errors import StudioError, known_or_raise, objection
 from diffusion.core.types import Request
-from diffusion.core.vocab import END
+from diffusion.text.vocab import END
 
 READER = "chart"
 ANY, WORD = "*", "·"

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from diffusion import samplers
-from diffusion.autoregressive import Autoregressive, LeftToRight
 from diffusion.core import checkpoint, loop
 from diffusion.core.errors import StudioError, known_or_raise
 from diffusion.core.model import DiffusionModel
 from diffusion.core.strategy import Strategy
 from diffusion.core.trace import Trace
 from diffusion.core.types import Request, Step
-from diffusion.diffusion_lm import DiffusionLM
-from diffusion.ld4lg import LD4LG
-from diffusion.oracle import Oracle
-from diffusion.rdlm import RDLM
-from diffusion.sedd import SEDD
-from diffusion.seqdiffuseq import SeqDiffuSeq
+from diffusion.papers.autoregressive import Autoregressive, LeftToRight
+from diffusion.papers.diffusion_lm import DiffusionLM
+from diffusion.papers.ld4lg import LD4LG
+from diffusion.papers.oracle import Oracle
+from diffusion.papers.rdlm import RDLM
+from diffusion.papers.sedd import SEDD
+from diffusion.papers.seqdiffuseq import SeqDiffuSeq
 
 PAPERS: dict[str, type[DiffusionModel]] = {kind.slug: kind for kind in (
     DiffusionLM, SeqDiffuSeq, LD4LG, SEDD, RDLM, Autoregressive, Oracle)}

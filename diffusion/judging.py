@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffusion.autoregressive import LanguageModel
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import UNKNOWN
-from diffusion.core.vocab import END, PAD
+from diffusion.papers.autoregressive import LanguageModel
+from diffusion.text.labels import UNKNOWN
+from diffusion.text.vocab import END, PAD
 
 Text = tuple[int, ...]
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 from diffusion import Trace  # noqa: E402  (the project is not installed)
 from tests.conftest import find_chromium  # noqa: E402
 from tests.support.server import running_app  # noqa: E402
-from ui.store import trace_bytes  # noqa: E402
+from ui.service.store import trace_bytes  # noqa: E402
 
 PATIENCE = 300_000               # milliseconds that anything may take
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking")

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from controllers.linguistics.slot_matcher import FINGERPRINT
+from controllers.matchers.slot_matcher import FINGERPRINT
 from diffusion.core.checkpoint import BUNDLED, WEIGHTS
 from diffusion.core.errors import StudioError
-from training import readme
-from training.control import origins
-from training.readme import drawn, section
-from training.results import (
+from training.evaluation.control import origins
+from training.evaluation.report import readme
+from training.evaluation.report.readme import drawn, section
+from training.evaluation.report.results import (
     ROOT,
     Bar,
     Result,

@@ -9,7 +9,7 @@ import pytest
 from tests.support.imports import project_files
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = [file.relative_to(ROOT).as_posix() for file in sorted((ROOT / "assets").rglob("*.js"))]
+SCRIPTS = [file.relative_to(ROOT).as_posix() for file in sorted((ROOT / "ui" / "static").rglob("*.js"))]
 FILES = [file.relative_to(ROOT).as_posix() for file in project_files(ROOT)]
 FILE_LINES = 350  # aim: 300
 FUNCTION_LINES = 60  # docstring not counted; aim: nine of ten at most 25

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 import diffusion
-from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
-from diffusion.core.vocab import SPECIALS, Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import SPECIALS, Vocabulary
 
 WORDS = ("soup", "bread", "tea", "is", "hot", "cold", "the", "and", ".")
 SIZES = {"width": 16, "layers": 1, "heads": 2, "length": 10, "time_width": 16, "embedding_width": 8, "dropout": 0.0,

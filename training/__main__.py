@@ -16,14 +16,14 @@ from diffusion.core.errors import StudioError
 COMMANDS = {
     "train": ("training.train_cli", "train a model by a recipe"),
     "export": ("training.export", "write a checkpoint from the saved state of a run"),
-    "evaluate": ("training.evaluate_cli", "measure a checkpoint"),
-    "ablations": ("training.ablations_cli", "measure what each part of a paper is good for"),
-    "controller": ("training.controller_cli", "train the readers that controllers look through"),
-    "linguistics": ("training.linguistics_cli", "train and measure taggers and parsers"),
+    "evaluate": ("training.evaluation.cli", "measure a checkpoint"),
+    "ablations": ("training.evaluation.ablations.command", "measure what each part of a paper is good for"),
+    "controller": ("training.probes.cli", "train the readers that controllers look through"),
+    "linguistics": ("training.linguistics.cli", "train and measure taggers and parsers"),
     "gallery": ("training.gallery", "render the stored runs that the lab opens on"),
-    "phrases": ("training.phrases_cli", "find the ways of saying each value, for content control"),
+    "phrases": ("training.probes.phrases_cli", "find the ways of saying each value, for content control"),
     "maps": ("training.maps", "compute the maps of words that the app shows"),
-    "characters": ("training.characters_cli", "measure a model of characters beside n-grams"),
+    "characters": ("training.evaluation.likelihood.characters", "measure a model of characters beside n-grams"),
 }
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import torch
 
 from diffusion.core.errors import StudioError
-from diffusion.core.vocab import KINDS
-from training import latent
-from training.data import Corpus, load_corpus
+from diffusion.text.vocab import KINDS
+from training.data.corpus import Corpus, load_corpus
 from training.recipes import Recipe, recipe
+from training.stages import latent
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from training.data import Corpus
+from training.data.corpus import Corpus
 
 if TYPE_CHECKING:
     from training.run import Run

@@ -10,7 +10,7 @@ import torch
 from diffusion.core import checkpoint
 from training.arguments import add_recipe, recipe_and_data
 from training.card import card
-from training.data import Corpus
+from training.data.corpus import Corpus
 from training.loop import Options, start
 from training.run import Run
 

@@ -15,20 +15,21 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 import diffusion
-from diffusion import autoregressive
 from diffusion.core import checkpoint
 from diffusion.core.errors import StudioError
 from diffusion.core.model import DiffusionModel
 from diffusion.core.rng import BatchRng
-from training import data as corpus
-from training import gate, latent, state
+from diffusion.papers import autoregressive
+from training import state
 from training.card import card as card
 from training.card import machine
-from training.data import Corpus
-from training.data import load_corpus as load_corpus
+from training.data import corpus
+from training.data.corpus import Corpus
+from training.data.corpus import load_corpus as load_corpus
 from training.progress import LOG_EVERY, Log, look, say
 from training.recipes import Recipe
 from training.run import Run
+from training.stages import gate, latent
 
 BUILDERS: dict[str, type[nn.Module]] = {**diffusion.PAPERS, "judge": autoregressive.LanguageModel, **latent.STAGES}
 

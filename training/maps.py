@@ -11,9 +11,9 @@ from pathlib import Path
 import diffusion
 from diffusion import maps
 from diffusion.core.model import DiffusionModel
-from diffusion.core.vocab import Vocabulary
-from training import source
-from training.data import read_part
+from diffusion.text.vocab import Vocabulary
+from training.data import source
+from training.data.corpus import read_part
 from training.progress import say
 
 

@@ -14,11 +14,11 @@ from torch import nn
 from tqdm.auto import tqdm
 
 import diffusion
-from diffusion.autoregressive import Autoregressive, LanguageModel
 from diffusion.core.rng import BatchRng
 from diffusion.core.types import Request
-from training import data as corpus
-from training.data import Corpus
+from diffusion.papers.autoregressive import Autoregressive, LanguageModel
+from training.data import corpus
+from training.data.corpus import Corpus
 
 if TYPE_CHECKING:
     from training.run import Run

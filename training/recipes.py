@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from diffusion import autoregressive, diffusion_lm, ld4lg, rdlm, sedd, seqdiffuseq
 from diffusion.core.errors import known_or_raise
 from diffusion.nn.backbone import BackboneConfig
-from training import latent
+from diffusion.papers import autoregressive, diffusion_lm, ld4lg, rdlm, sedd, seqdiffuseq
+from training.stages import latent
 
 
 @dataclass(frozen=True, slots=True)

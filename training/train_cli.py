@@ -14,7 +14,7 @@ from accelerate import Accelerator
 
 from training import export
 from training.arguments import add_recipe, at_least, recipe_and_data
-from training.data import Corpus
+from training.data.corpus import Corpus
 from training.loop import Options, start, train
 from training.progress import say
 from training.recipes import Recipe

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ui import VERSION, zerogpu
-from ui.catalogue import SamplerInfo
-from ui.gallery import TRACES, render
-from ui.options import OPTIONS, STEERING
-from ui.order import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
-from ui.studio import MAX_LOADED, Result, Studio
+from ui import VERSION
+from ui.service import zerogpu
+from ui.service.catalogue import SamplerInfo
+from ui.service.gallery import TRACES, render
+from ui.service.options import OPTIONS, STEERING
+from ui.service.run_spec import CANDIDATE_STRIDE, DEVICES, MAX_SAMPLES, MAX_SEED, MAX_STEPS, SPEED_PATHS, Order, mistake
+from ui.service.studio import MAX_LOADED, Result, Studio
 
 if TYPE_CHECKING:
     from controllers.strategies.base import Steering
@@ -188,7 +189,7 @@ def generate(studio: Studio, options: argparse.Namespace) -> None:
     names = [field.name for field in dataclasses.fields(Order) if field.name != "compute"]      # that is the studio's
     order = Order.from_dict({name: getattr(options, name) for name in names})
     if options.advised:
-        from ui.advice import advice, advised  # brings torch along
+        from ui.service.advice import advice, advised  # brings torch along
 
         print(advice(order) or "Nothing better than these settings was found.", file=sys.stderr)
         order = advised(order)

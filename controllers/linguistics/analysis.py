@@ -15,7 +15,7 @@ from controllers.linguistics.brackets import Tree, join
 from controllers.linguistics.parser import Parser
 from controllers.linguistics.tagger import Tagged, Tagger
 from diffusion.core.errors import StudioError
-from diffusion.core.vocab import split
+from diffusion.text.vocab import split
 
 _ENDS = frozenset(".!?")
 _CLOSING = frozenset("\"')]”’»")
@@ -27,7 +27,7 @@ class Analysis:
     """What an analyser says of a text.
 
     Attributes:
-        words: as `diffusion.core.vocab.split` has them; `universal` and `penn` hold a tag for each.
+        words: as `diffusion.text.vocab.split` has them; `universal` and `penn` hold a tag for each.
         sentences: (start, stop) of each sentence, counted in words from 0, `stop` excluded.
         tree: of the whole text, its leaves the words with their Penn tags; None where no tree was asked for.
     """

@@ -5,7 +5,8 @@
 As in the paper: the cross-entropy is the mean over its elements (all positions for tags, END and PAD too; all spans of the words
 for a tree; one cell for a span; the slots for content and class); lambda is 0.0001 for parts of speech, 0.0005 for trees, 0.1 for
 spans, 0.01 for content; the classifiers are told the time of y. The rest: `controllers.strategies.inner_loop`.
-Different here: the classifiers are small and share a trunk (`controllers.noisy`); of several controls the smallest lambda counts;
+Different here: the classifiers are small and share a trunk (`controllers.probes.noisy`); of several controls the
+smallest lambda counts;
 a tag pattern with gaps is weighed over all its layouts. What no classifier tells goes as ever: the number of words of any control,
 infills and labels by masks and requests, through the common port (the paper pulls a length by its gradient); free words of a
 content by their wish in nats.
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from controllers.base import Controlled, Controller
-from controllers.noisy import NAME, NoisyReader
+from controllers.probes.noisy import NAME, NoisyReader
 from controllers.strategies.base import wishes
 from controllers.strategies.inner_loop import InnerLoop
 from diffusion.core.embedded import EmbeddingModel

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from diffusion.core.types import Request
-from diffusion.core.vocab import END, PAD, UNK
+from diffusion.text.vocab import END, PAD, UNK
 
 
 def most_likely_text(logits: Tensor) -> Tensor:

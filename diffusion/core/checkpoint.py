@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from diffusion.core import model_card
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import Vocabulary
 
 BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
 WEIGHTS, CONFIG, VOCAB, LABELS, CARD = "model.safetensors", "config.json", "vocab.json", "labels.json", "card.json"

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.core.beliefs import guide, most_likely_text, of_noisy
-from diffusion.core.labels import LabelSet
 from diffusion.core.model import GaussianModel
 from diffusion.core.types import Gaussian, Prediction, Request
-from diffusion.core.vocab import PAD, Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import PAD, Vocabulary
 
 
 class EmbeddingModel(GaussianModel):

@@ -12,14 +12,14 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from diffusion.core import source
 from diffusion.core.checkpoint import Checkpoint, build, distinct, locate, read, write
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import LabelSet
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.schedules import DiscreteNoise
 from diffusion.core.types import Gaussian, Prediction, Request, Space
-from diffusion.core.vocab import END, PAD, UNK, Vocabulary
+from diffusion.text import source
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import END, PAD, UNK, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +185,10 @@ class DiffusionModel(nn.Module, ABC):
         most, batch = source.size(self.vocab, self.labels), len(request.seeds)
         if row.dim() > 2 or (row.dim() == 2 and len(row) not in (1, batch)) or not 1 <= row.shape[-1] <= source.LENGTH:
             raise StudioError(f"A source of shape {tuple(row.shape)} is no row of at most {source.LENGTH} ids, nor {batch} of "
-                              f"them. Make it with diffusion.core.source.encode().")
+                              f"them. Make it with diffusion.text.source.encode().")
         if int(row.min()) < 0 or int(row.max()) >= most:
             raise StudioError(f"A source holds ids from 0 to {most - 1}; got {int(row.min())} to {int(row.max())}. "
-                              f"Make it with diffusion.core.source.encode().")
+                              f"Make it with diffusion.text.source.encode().")
         return row.to(self.device).expand(batch, -1)
 
     def no_control(self) -> str | None:

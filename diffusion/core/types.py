@@ -59,7 +59,7 @@ class Request:
         temperature: divides the logits of every belief, below 1 is sharper; None for the paper's own default.
         clamp: share of the steps, at the end, whose prediction is rounded to the nearest word (Diffusion-LM).
         eta: share of the ancestral noise that DDIM adds.
-        source: (M,) or (B, M) ids of `diffusion.core.source`, for papers that read one; None for the empty source.
+        source: (M,) or (B, M) ids of `diffusion.text.source`, for papers that read one; None for the empty source.
         mix, mix_share: of the sampler `renoise`: chance with which a step of the first `mix_share` of the steps draws x_s anew
             from q(x_s | x0_hat) instead of from the posterior (SeqDiffuSeq's generation by mix; both 1: by q).
         revise: committed words that SEDD masks again at every step, the least likely first.

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import END, PAD, UNK, Vocabulary
 from diffusion.nn.autoencoder import Autoencoder, AutoencoderConfig
 from diffusion.nn.language_model import LanguageModel, LanguageModelConfig
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import END, PAD, UNK, Vocabulary
 
 
 class Remembered:

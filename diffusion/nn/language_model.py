@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffusion.core import source
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import END, PAD, UNK, Vocabulary
 from diffusion.nn.backbone import network_precision
+from diffusion.text import source
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import END, PAD, UNK, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class LanguageModel(nn.Module):
         return tokens[:, : int((tokens != PAD).sum(1).max())]
 
     def sources(self, rows: Tensor) -> Tensor:
-        """Sources (B, M) of `diffusion.core.source` in its own tokens (B, N)."""
+        """Sources (B, M) of `diffusion.text.source` in its own tokens (B, N)."""
         if self.foreign:
             return self._tokenised([source.text(row, self.vocab, self.labels) for row in rows], rows.device)
         return rows[:, : int((rows != PAD).sum(1).max())]

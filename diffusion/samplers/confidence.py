@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from diffusion.core.rng import Rng
-from diffusion.core.vocab import PAD
 from diffusion.samplers.uncovering import ByNumber, Masks, first, kept
+from diffusion.text.vocab import PAD
 
 CERTAIN = 0.99           # probability of PAD from which on a position is no word that is worth a step
 SCATTER = 1.0            # nats of Gumbel noise on the order while all is masked; without any, texts resemble each other

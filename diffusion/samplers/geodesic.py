@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from diffusion.core import sphere
-from diffusion.core.bridge import Schedule, SphereModel
 from diffusion.core.rng import Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Prediction, Space, Transition
-from diffusion.core.window import Window
+from diffusion.spheres import geometry as sphere
+from diffusion.spheres.bridge import Schedule, SphereModel
+from diffusion.spheres.window import Window
 
 DENSE = Window(0.3, 0.8, 0.4)      # where in time words are decided, and the share of the steps that is spread over all
 

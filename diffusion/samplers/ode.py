@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from diffusion.core import sphere
-from diffusion.core.bridge import SphereModel
 from diffusion.core.rng import Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Prediction, Space, Transition
 from diffusion.samplers.geodesic import dense_times, walk
+from diffusion.spheres import geometry as sphere
+from diffusion.spheres.bridge import SphereModel
 
 
 @dataclass(frozen=True, slots=True)

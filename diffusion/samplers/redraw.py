@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from diffusion.core.bridge import SphereModel
 from diffusion.core.rng import Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Prediction, Space, Transition
 from diffusion.samplers.geodesic import dense_times
+from diffusion.spheres.bridge import SphereModel
 
 
 class Redraw(Sampler):

@@ -25,8 +25,8 @@ from diffusion import PAPERS
 from tests.support.page import STORED
 from tests.support.server import App, running_app
 from tests.tiny import tiny_model
-from ui import noise
-from ui.studio import Studio
+from ui.service import noise
+from ui.service.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -43,8 +43,8 @@ sys.path.insert(0, {root!r})
 from pathlib import Path
 import gradio as gr
 from ui import tabs, theme
-from ui.page import Page
-from ui.studio import Studio
+from ui.components.page import Page
+from ui.service.studio import Studio
 here = Path(__file__).parent
 with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as demo:
     tabs.build(Page(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json"))

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.page import STORED, choose, dark_page, faint, state, texts
-from ui.order import Order
+from ui.service.run_spec import Order
 
 expect.set_options(timeout=20_000)
 ORACLE = "?paper=oracle&steps=24&samples=2&seed=5"

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.page import state, texts
-from ui.links import Link, write
-from ui.order import Order
+from ui.service.links import Link, write
+from ui.service.run_spec import Order
 
 expect.set_options(timeout=20_000)
 

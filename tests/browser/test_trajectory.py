@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.page import dark_page, faint, state
-from ui import theme
+from ui.components import theme
 
 expect.set_options(timeout=20_000)
 BOARD = "document.querySelector('.tdl-board').trajectory"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-PLAYER = Path(__file__).resolve().parents[2] / "assets" / "player"
+PLAYER = Path(__file__).resolve().parents[2] / "ui" / "static" / "player"
 ASKED = "(S (NP (*) (*)) (VP (VBZ) (NP (DT) (NN))) (.))"
 SAME = "(TOP (S (NP (DT The) (NN pub)) (VP (VBZ serves) (NP (DT a) (NN meal))) (. .)))"
 OTHER = "(TOP (S (NP (DT The) (NN pub)) (VP (VBZ is) (PP (IN by) (NP (NN water)))) (. .)))"

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.core import source
 from diffusion.core.rng import Rng
 from diffusion.core.types import Prediction, Request
-from diffusion.core.vocab import END, PAD
+from diffusion.text import source
+from diffusion.text.vocab import END, PAD
 from tests.tiny import NAMES, kind_of, tiny_model
 
 WITH_WEIGHTS = [name for name in NAMES if not kind_of(name).weightless]

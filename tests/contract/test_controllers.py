@@ -8,7 +8,7 @@ import torch
 from controllers import CONTROLLERS
 from controllers.base import Controller, knobs
 from diffusion import StudioError, generate
-from diffusion.core.vocab import PAD
+from diffusion.text.vocab import PAD
 from tests.controllers.small import (
     CONTEXT,
     EXAMPLES,

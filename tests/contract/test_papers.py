@@ -16,7 +16,7 @@ from diffusion.core.errors import StudioError
 from diffusion.core.model import DiffusionModel, GaussianModel
 from diffusion.core.rng import Rng
 from diffusion.core.types import Request
-from diffusion.core.vocab import END, PAD, UNK
+from diffusion.text.vocab import END, PAD, UNK
 from tests.contract.papers import PAIRS, SEEDS, Wish, ask, believe, halfway, model, told
 from tests.tiny import AS_IN_THE_PAPER, NAMES, kind_of, tiny_model
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import diffusion
-from diffusion.core import source
 from diffusion.core.rng import BatchRng
 from diffusion.core.types import Request
+from diffusion.text import source
 from tests.contract.papers import PAIRS, WITH_WEIGHTS
 from tests.support.elsewhere import MixedDevices, carry, elsewhere
 from tests.tiny import tiny_model

@@ -14,7 +14,7 @@ from diffusion import generate
 from diffusion.core.types import Request
 from tests.controllers.small import EXAMPLES, LENGTH, example, model, request
 from tests.controllers.strategies.wishes import Mentions
-from ui.options import STEERING
+from ui.service.options import STEERING
 
 PAPER = {"absorb": "diffusion-lm", "langevin": "diffusion-lm", "langevin-denoiser": "diffusion-lm", "discrete": "sedd"}
 PAIRS = [(strategy, slug) for strategy in STRATEGIES for slug in EXAMPLES]

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import torch
 
-from controllers import reader
-from controllers.heads import NONE
 from controllers.linguistics import analysers
 from controllers.linguistics.analysis import Analysis
 from controllers.linguistics.brackets import Tree
 from controllers.linguistics.charts import chart
 from controllers.linguistics.tagsets import UNIVERSAL
-from controllers.noisy import ENDS, NoisyConfig, NoisyReader, fingerprint
-from controllers.noisy import NAME as NOISY
-from controllers.reader import Reader, ReaderConfig
-from diffusion.core.vocab import SPECIALS, split
-from diffusion.diffusion_lm import DiffusionLM
+from controllers.probes import reader
+from controllers.probes.heads import NONE
+from controllers.probes.noisy import ENDS, NoisyConfig, NoisyReader, fingerprint
+from controllers.probes.noisy import NAME as NOISY
+from controllers.probes.reader import Reader, ReaderConfig
+from diffusion.papers.diffusion_lm import DiffusionLM
+from diffusion.text.vocab import SPECIALS, split
 from tests.controllers.small import LABELS, LENGTH, VOCAB, model, one_hot
 
 TAGS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from controllers.reader import Reader, ReaderConfig
+from controllers.probes.reader import Reader, ReaderConfig
 from tests.controllers.small import CONTEXT, LABELS, LENGTH, VOCAB
 
 SAID = {"area": {"city centre": "in the city centre", "riverside": "by the riverside"},

@@ -6,16 +6,16 @@ from controllers import CONTROLLERS, parse_controls
 from controllers.base import Context, Controlled, Controller
 from controllers.strategies.absorb import Absorb
 from diffusion import Request, generate
-from diffusion.autoregressive import Autoregressive
-from diffusion.autoregressive import Config as LeftConfig
-from diffusion.core.labels import LabelSet
 from diffusion.core.model import DiffusionModel
-from diffusion.core.vocab import SPECIALS, Vocabulary, split
-from diffusion.diffusion_lm import Config as DiffusionConfig
-from diffusion.diffusion_lm import DiffusionLM
 from diffusion.nn.backbone import BackboneConfig
-from diffusion.sedd import SEDD
-from diffusion.sedd import Config as DiscreteConfig
+from diffusion.papers.autoregressive import Autoregressive
+from diffusion.papers.autoregressive import Config as LeftConfig
+from diffusion.papers.diffusion_lm import Config as DiffusionConfig
+from diffusion.papers.diffusion_lm import DiffusionLM
+from diffusion.papers.sedd import SEDD
+from diffusion.papers.sedd import Config as DiscreteConfig
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import SPECIALS, Vocabulary, split
 
 LENGTH = 16
 TEXTS = ("The Vaults is a cheap Italian pub near Café Rouge .", "Aromi serves French food , by the riverside !",

@@ -13,8 +13,8 @@ from controllers.label import Label
 from controllers.length import Length
 from controllers.strategies.absorb import Absorb
 from diffusion import StudioError, generate
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import SPECIALS, Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import SPECIALS, Vocabulary
 from tests.controllers.small import CONTEXT, LABELS, VOCAB, control, model, request, steering, write
 
 TOGETHER = ["length=9-11", "infill=The Vaults ___ near ___ .", "label=food:Italian",

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from controllers import reader
 from controllers.base import why_not
 from controllers.classifier import Classifier
-from controllers.linguistics import slot_matcher
+from controllers.matchers import slot_matcher
+from controllers.probes import reader
 from diffusion import StudioError, generate
 from tests.controllers.readers import save_readers
 from tests.controllers.small import CONTEXT, LABELS, VOCAB, control, model, one_hot, random_belief, request, steering

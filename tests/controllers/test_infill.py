@@ -14,8 +14,8 @@ from controllers.base import Context
 from controllers.infill import Infill
 from controllers.layout import at_the_end, draw_sizes, inside
 from diffusion import StudioError
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import END, PAD, SPECIALS, Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import END, PAD, SPECIALS, Vocabulary
 from tests.controllers.small import CONTEXT, LENGTH, VOCAB, control, model, one_hot, random_belief, request, write
 
 TINY = Context(Vocabulary([*SPECIALS, "a", "b"]), LabelSet({"food": ("French",)}), 6)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from controllers.label import Label
-from controllers.linguistics import slot_matcher
+from controllers.matchers import slot_matcher
 from diffusion import StudioError, generate
-from diffusion.core.labels import ABSENT
+from diffusion.text.labels import ABSENT
 from tests.controllers.small import CONTEXT, LABELS, VOCAB, control, model, one_hot, request, steering
 
 SLOTS = list(LABELS.slots)

@@ -5,7 +5,7 @@ import torch
 
 from controllers.length import Length
 from diffusion import StudioError
-from diffusion.core.vocab import END, PAD, UNK
+from diffusion.text.vocab import END, PAD, UNK
 from tests.controllers.small import CONTEXT, LENGTH, VOCAB, control, model, one_hot, random_belief, request, write
 
 

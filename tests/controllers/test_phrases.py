@@ -10,7 +10,7 @@ import torch
 from controllers import phrases
 from controllers.phrases import Way, fits_somewhere, log_said, nearest_said, way_of_words, ways_of
 from diffusion import StudioError
-from diffusion.core.vocab import SPECIALS, Vocabulary
+from diffusion.text.vocab import SPECIALS, Vocabulary
 from tests.controllers.small import CONTEXT, LABELS, VOCAB
 
 A, B, C = 3, 4, 5
@@ -144,7 +144,7 @@ def test_a_damaged_table_is_told_with_the_command_that_makes_it(folder, text):
 
 def test_the_shipped_table_says_every_value_of_the_shipped_models():
     from diffusion.core import checkpoint
-    from diffusion.core.labels import LabelSet
+    from diffusion.text.labels import LabelSet
 
     labels = LabelSet.load(checkpoint.BUNDLED / "diffusion-lm" / "labels.json")
     table = phrases.table()

@@ -11,7 +11,7 @@ from controllers.linguistics.tagsets import UNIVERSAL
 from controllers.pos import GAP, PartsOfSpeech, laid
 from controllers.strategies.absorb import Absorb
 from diffusion import StudioError, generate
-from diffusion.core.vocab import END, PAD, SPECIALS
+from diffusion.text.vocab import END, PAD, SPECIALS
 from tests.controllers.grammar import TAG_OF
 from tests.controllers.small import CONTEXT, LENGTH, VOCAB, control, model, one_hot, random_belief, request, write
 

@@ -5,11 +5,11 @@ import torch
 
 from controllers import parse_controls, phrases
 from controllers.base import Context
-from controllers.linguistics import slot_matcher
+from controllers.matchers import slot_matcher
 from controllers.semantic import Semantic, said_literally
 from controllers.strategies.absorb import Absorb
 from diffusion import StudioError, generate, load
-from diffusion.core.vocab import END
+from diffusion.text.vocab import END
 from tests.controllers.small import CONTEXT, VOCAB, control, model, one_hot, random_belief, request, steering
 
 

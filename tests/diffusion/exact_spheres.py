@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import diffusion
-from diffusion.core import sphere
-from diffusion.core.bridge import Bridge
-from diffusion.core.labels import LabelSet
 from diffusion.core.types import Prediction
-from diffusion.core.vocab import SPECIALS, Vocabulary
-from diffusion.rdlm import RDLM, Config
+from diffusion.papers.rdlm import RDLM, Config
+from diffusion.spheres import geometry as sphere
+from diffusion.spheres.bridge import Bridge
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import SPECIALS, Vocabulary
 from tests.tiny import SIZES, shrunk
 
 ORACLE = diffusion.load("oracle")

@@ -7,9 +7,9 @@ from torch import Tensor
 
 import diffusion
 from diffusion.core import schedules
-from diffusion.core.adaptive import CELLS
 from diffusion.core.types import Gaussian, Prediction, Request
-from diffusion.seqdiffuseq import Condition, SeqDiffuSeq
+from diffusion.nn.position_schedule import CELLS
+from diffusion.papers.seqdiffuseq import Condition, SeqDiffuSeq
 from tests.tiny import SIZES, shrunk
 
 ORACLE = diffusion.load("oracle")

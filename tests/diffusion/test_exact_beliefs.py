@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 import diffusion
-from diffusion.autoregressive import Autoregressive
 from diffusion.core.rng import BatchRng
-from diffusion.diffusion_lm import DiffusionLM
-from diffusion.oracle import CORPUS
+from diffusion.papers.autoregressive import Autoregressive
+from diffusion.papers.diffusion_lm import DiffusionLM
+from diffusion.papers.oracle import CORPUS
 from tests.tiny import SIZES, shrunk
 
 ORACLE = diffusion.load("oracle")

@@ -22,7 +22,7 @@ def described(blocks: Any) -> dict[str, Any]:
 def main() -> None:
     """Stores the endpoints of the app with the bundled checkpoints."""
     from app import build_app
-    from ui.studio import Studio
+    from ui.service.studio import Studio
 
     STORED.write_text(json.dumps(described(build_app(Studio())), indent=1) + "\n", encoding="utf-8")
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 
 import diffusion
-from diffusion.autoregressive import Config as JudgeConfig
-from diffusion.autoregressive import LanguageModel
 from diffusion.core import checkpoint
-from diffusion.core.labels import LabelSet, parse_meaning
 from diffusion.core.model import DiffusionModel
-from diffusion.core.vocab import Vocabulary
-from diffusion.diffusion_lm import Config, DiffusionLM
 from diffusion.nn.backbone import BackboneConfig
+from diffusion.papers.autoregressive import Config as JudgeConfig
+from diffusion.papers.autoregressive import LanguageModel
+from diffusion.papers.diffusion_lm import Config, DiffusionLM
+from diffusion.text.labels import LabelSet, parse_meaning
+from diffusion.text.vocab import Vocabulary
 from tests import tiny
-from training.data import Row
+from training.data.corpus import Row
 
 LENGTH = 48
 _NAMES, _TYPES, _FOODS = ("Zizzi", "Cocum", "Aromi", "Strada"), ("pub", "restaurant"), ("Italian", "French", "Indian")

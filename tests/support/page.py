@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from ui.order import Order
+from ui.service.run_spec import Order
 
 STORED = Order(paper="oracle", samples=2, steps=24, seed=3, controls=("length=6-9",))
 

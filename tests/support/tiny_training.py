@@ -10,10 +10,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from diffusion import autoregressive, diffusion_lm
 from diffusion.nn.backbone import BackboneConfig
+from diffusion.papers import autoregressive, diffusion_lm
 from training import recipes
-from training.data import Corpus, load_corpus
+from training.data.corpus import Corpus, load_corpus
 from training.recipes import Recipe
 
 TINY = Path(__file__).resolve().parents[1] / "data" / "tiny"

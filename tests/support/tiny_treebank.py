@@ -10,8 +10,9 @@ from tempfile import mkdtemp
 from unittest.mock import patch
 
 from controllers.linguistics.brackets import read
-from training import linguistics, treebank
-from training.linguistics import ParserSize, TaggerSize
+from training.data import treebank
+from training.linguistics import train as linguistics
+from training.linguistics.train import ParserSize, TaggerSize
 
 SENTENCES = (
     ("(ROOT (S (NP (NNP Zizzi)) (VP (VBZ is) (NP (DT a) (JJ cheap) (NN pub))) (. .)))", "PROPN AUX DET ADJ NOUN PUNCT"),

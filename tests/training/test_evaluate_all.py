@@ -11,10 +11,12 @@ from diffusion.core.errors import StudioError
 from diffusion.core.types import Request
 from tests.support import evaluation
 from training import __main__ as training_main
-from training import plan, quality, readme, table
-from training.ledger import Ledger
-from training.quality import Setting
-from training.results import load_all
+from training.evaluation import plan
+from training.evaluation.ledger import Ledger
+from training.evaluation.quality import measure as quality
+from training.evaluation.quality.measure import Setting
+from training.evaluation.report import readme, table
+from training.evaluation.report.results import load_all
 
 PAPERS = [slug for slug, kind in diffusion.PAPERS.items() if not kind.weightless]
 

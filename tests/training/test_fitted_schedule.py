@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from diffusion import seqdiffuseq
-from diffusion.seqdiffuseq import SeqDiffuSeq
+from diffusion.papers import seqdiffuseq
+from diffusion.papers.seqdiffuseq import SeqDiffuSeq
 from tests.support.tiny_training import RECIPES, tiny_corpus
 from training import export, state
 from training import loop as training

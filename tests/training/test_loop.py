@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from diffusion.autoregressive import LanguageModel
 from diffusion.core import checkpoint
 from diffusion.core.errors import StudioError
+from diffusion.papers.autoregressive import LanguageModel
 from tests.support.tiny_training import tiny, tiny_corpus
 from training import export, progress, state
 from training.card import card

@@ -3,8 +3,8 @@
 import pytest
 
 from diffusion.core.errors import StudioError
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import SPECIALS, Vocabulary
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import SPECIALS, Vocabulary
 from training.loop import BUILDERS, configured
 from training.recipes import RECIPES, recipe
 

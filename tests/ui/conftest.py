@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from diffusion import PAPERS
-from diffusion.core.labels import LabelSet
-from diffusion.core.vocab import SPECIALS, Vocabulary, split
+from diffusion.text.labels import LabelSet
+from diffusion.text.vocab import SPECIALS, Vocabulary, split
 from tests.tiny import tiny_model
-from ui.studio import Studio
+from ui.service.studio import Studio
 
 WORDS = split("the a is near serves food in and it Café Rouge Wharf Bistro Amber Italian Chinese riverside centre "
               "cheap friendly family place restaurant of from , . < > img onerror")

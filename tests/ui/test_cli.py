@@ -16,11 +16,11 @@ from controllers.strategies import STRATEGIES
 from diffusion import PAPERS, Trace
 from diffusion.core.checkpoint import BUNDLED
 from diffusion.core.checkpoint import LABELS as LABELS_FILE
-from diffusion.core.labels import LabelSet, parse_meaning
+from diffusion.text.labels import LabelSet, parse_meaning
 from tests.ui.conftest import LENGTH, READERS
 from ui import cli
-from ui.order import MAX_TEXT, Order
-from ui.studio import MAX_LOADED
+from ui.service.run_spec import MAX_TEXT, Order
+from ui.service.studio import MAX_LOADED
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Order(steps=6, samples=3, seed=5, controls=("length=7", "infill=the ___ Wharf ___2 ."))

@@ -5,7 +5,7 @@ import pytest
 from controllers.linguistics.analysis import Analyser, starts
 from controllers.linguistics.tagger import Tagger
 from diffusion.core.errors import StudioError
-from diffusion.core.vocab import split
+from diffusion.text.vocab import split
 from tests.support import tiny_treebank
 
 

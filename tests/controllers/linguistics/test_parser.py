@@ -9,7 +9,7 @@ from controllers.linguistics.brackets import Brackets, compare
 from controllers.linguistics.parser import Parser, from_nltk, to_nltk
 from diffusion.core.errors import StudioError
 from tests.support import tiny_treebank
-from training import treebank
+from training.data import treebank
 
 WORDS = [("Zizzi", "is", "cheap", "."), ("It", "serves", "French", "food", "(", "and", "wine", ")", ".")]
 

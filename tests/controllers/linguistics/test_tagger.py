@@ -6,7 +6,7 @@ from controllers.linguistics import bundled
 from controllers.linguistics.tagger import Tagger
 from diffusion.core.errors import StudioError
 from tests.support import tiny_treebank
-from training import treebank
+from training.data import treebank
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from controllers import parse_controls, reader
+from controllers import parse_controls
 from controllers.base import Controlled, why_not
-from controllers.noisy import NAME, NoisyReader
+from controllers.probes import reader
+from controllers.probes.noisy import NAME, NoisyReader
 from controllers.strategies.inner_loop import RATE
 from controllers.strategies.langevin import Langevin
 from diffusion import StudioError, generate

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from controllers.base import Context, Controlled, Controller, Score
 from controllers.gradient import ascent
-from diffusion.oracle import CORPUS, Oracle
+from diffusion.papers.oracle import CORPUS, Oracle
 
 
 @dataclass(frozen=True)

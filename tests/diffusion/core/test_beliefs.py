@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from diffusion.core.beliefs import guide, most_likely_text, pressure, with_temperature
 from diffusion.core.types import Request, entropy
-from diffusion.core.vocab import END, PAD, UNK
+from diffusion.text.vocab import END, PAD, UNK
 
 
 def texts(length: int, words: int) -> list[list[int]]:

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import diffusion
-from diffusion.autoregressive import Autoregressive
 from diffusion.core import checkpoint, model_card
 from diffusion.core.errors import StudioError
-from diffusion.core.vocab import SPECIALS, Vocabulary
-from diffusion.diffusion_lm import DiffusionLM
+from diffusion.papers.autoregressive import Autoregressive
+from diffusion.papers.diffusion_lm import DiffusionLM
+from diffusion.text.vocab import SPECIALS, Vocabulary
 from tests.tiny import tiny_model
 
 

@@ -8,11 +8,11 @@ import torch
 
 from diffusion.core import schedules
 from diffusion.core.beliefs import entropy_below
-from diffusion.core.bridge import Bridge, Schedule
 from diffusion.core.rng import Rng
 from diffusion.core.types import entropy
-from diffusion.rdlm import RDLM
+from diffusion.papers.rdlm import RDLM
 from diffusion.samplers import ancestral, geodesic
+from diffusion.spheres.bridge import Bridge, Schedule
 from tests.tiny import tiny_model
 
 MODEL = tiny_model("diffusion-lm")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from diffusion.core.vocab import END, PAD
 from diffusion.nn.autoencoder import Autoencoder, AutoencoderConfig, NormedAttention, unit
 from diffusion.nn.backbone import Backbone, BackboneConfig
 from diffusion.nn.codec import Remembered
 from diffusion.nn.denoiser import DenseBackbone
 from diffusion.nn.language_model import LanguageModel, LanguageModelConfig
+from diffusion.text.vocab import END, PAD
 from tests.tiny import tiny_labels, tiny_model, tiny_vocab
 
 CONFIG = AutoencoderConfig(latents=4, latent_width=8, width=16, layers=2, heads=2)

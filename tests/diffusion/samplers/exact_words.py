@@ -11,9 +11,9 @@ from torch import Tensor
 from diffusion.core.rng import BatchRng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Prediction, Request
-from diffusion.oracle import Config as OracleConfig
-from diffusion.oracle import Oracle
-from diffusion.sedd import SEDD, Config
+from diffusion.papers.oracle import Config as OracleConfig
+from diffusion.papers.oracle import Oracle
+from diffusion.papers.sedd import SEDD, Config
 from tests.tiny import SIZES, shrunk
 
 WRONG = -60.0            # log-likelihood of a word that a sentence lacks: texts that fit no sentence have the nearest one

@@ -13,14 +13,14 @@ from diffusion.core.errors import StudioError
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Request, Transition
-from diffusion.core.vocab import PAD
-from diffusion.oracle import CORPUS
+from diffusion.papers.oracle import CORPUS
+from diffusion.papers.sedd import SEDD
 from diffusion.samplers.analytic import Analytic, posterior
 from diffusion.samplers.confidence import CERTAIN, Confidence
 from diffusion.samplers.euler import Euler
 from diffusion.samplers.first_hitting import FirstHitting
 from diffusion.samplers.uncovering import first
-from diffusion.sedd import SEDD
+from diffusion.text.vocab import PAD
 from tests.diffusion.samplers.exact_words import ORACLE, Fast, chi_square, exact, sampler_of, shares, total_variation, walk
 
 DRAWS, STEPS, LIMIT, FEW = 4_000, 512, 0.05, 64

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from diffusion.core import sphere
 from diffusion.core.rng import BatchRng, Rng
 from diffusion.core.sampler import Sampler
 from diffusion.core.types import Prediction, Request, Transition
-from diffusion.rdlm import RDLM
+from diffusion.papers.rdlm import RDLM
 from diffusion.samplers.geodesic import Geodesic
 from diffusion.samplers.ode import SphereODE
+from diffusion.spheres import geometry as sphere
 from tests.diffusion.exact_spheres import PRIORS, Exact, corpus, one_word
 
 DRAWS, STEPS, LIMIT = 4_000, 512, 0.08

@@ -1,0 +1,1 @@
+"""Probes: small networks that read beliefs, or noisy vectors, for controllers."""

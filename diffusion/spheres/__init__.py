@@ -1,0 +1,1 @@
+"""What RDLM needs: the geometry of spheres, and its bridge process."""

@@ -1,0 +1,1 @@
+"""Text as models see it: vocabularies, labels and sources."""

@@ -1,0 +1,1 @@
+"""Corpora: rows of text with labels and sources, and treebanks."""

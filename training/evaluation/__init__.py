@@ -1,0 +1,1 @@
+"""Every number of the documentation and the app comes from here."""

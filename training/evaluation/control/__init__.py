@@ -1,0 +1,1 @@
+"""Does the text do what the controls ask?"""

@@ -1,0 +1,1 @@
+"""How good free texts, and texts from a source, are."""

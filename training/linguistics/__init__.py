@@ -1,0 +1,1 @@
+"""Trains and measures taggers and parsers."""

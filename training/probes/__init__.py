@@ -1,0 +1,1 @@
+"""Trains the probes that controllers read beliefs with, and finds phrases for content control."""

@@ -1,0 +1,1 @@
+"""LD4LG is trained in stages; this is what its first ones need."""

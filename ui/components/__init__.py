@@ -1,0 +1,1 @@
+"""Gradio components and what they share."""
