@@ -19,9 +19,10 @@ from torch import Tensor
 
 from controllers.base import Context
 from diffusion.core.errors import StudioError
+from diffusion.text import domain
 from diffusion.text.vocab import SPECIALS, Vocabulary, split
 
-FOLDER = Path(__file__).resolve().parents[1] / "assets" / "controllers" / "semantic"
+FOLDER = domain.bundled().probes / "semantic"
 TABLE = "phrases.json"
 TINY = 1e-30             # smallest probability whose logarithm is taken
 _SURE = 1 - 1e-6         # largest probability of a place, so that the logarithm of its opposite is finite

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from diffusion.core.errors import StudioError
+from diffusion.text import domain
 
 if TYPE_CHECKING:
     from diffusion.core.model import DiffusionModel
 
-BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "maps"
+BUNDLED = domain.bundled().maps
 METHODS = {"umap": "UMAP", "tsne": "t-SNE"}
 SEED = 42
 DIGITS = 3                       # decimal places of the largest extent that a file keeps: a thousandth of it is under a pixel

@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 SAMPLERS = {
-    "diffusion-lm": ("ancestral", "ddim", "dpm-solver++", "renoise"), "seqdiffuseq": ("ancestral", "ddim", "dpm-solver++", "renoise"),
+    "diffusion-lm": ("ancestral", "ddim", "dpm-solver++", "renoise"),
+    "seqdiffuseq": ("ancestral", "ddim", "dpm-solver++", "renoise"),
     "ld4lg": ("renoise", "ancestral", "ddim", "dpm-solver++"), "sedd": ("analytic", "euler", "confidence", "first-hitting"),
     "rdlm": ("redraw", "geodesic", "sphere-ode"), "ar": ("left-to-right",), "oracle": ("ancestral",)}
 CONTROLS = ("length=12", "infill=The Vaults is a ___ near Café Rouge .", "label=food:Italian,area:riverside",

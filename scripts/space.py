@@ -68,9 +68,9 @@ def check_present(root: Path) -> None:
     missing += [f"{name}/" for name in FOLDERS if not (root / name).is_dir()]
     if missing:
         raise SpaceError(f"{', '.join(missing)} missing in {root}; run this in a complete clone of the project.")
-    if not any((root / "assets" / "checkpoints").glob("*/*.safetensors")):
+    if not any((root / "assets" / "domains").glob("*/checkpoints/*/*.safetensors")):
         raise SpaceError(
-            f"no checkpoint in {root / 'assets' / 'checkpoints'}, and the app would open without a model; "
+            f"no checkpoint in {root / 'assets' / 'domains'}, and the app would open without a model; "
             "get the assets with a full clone, or train one: python -m training train --help"
         )
 

@@ -76,7 +76,7 @@ def test_results_in_the_readme_are_those_in_the_files():
 def test_stored_table_is_the_one_that_the_other_files_make():
     results = load_all()
     assert readme.TABLE not in results or readme.same(results[readme.TABLE], readme.one_table(results)), (
-        "assets/results/table.json is out of date: python -m training evaluate readme")
+        "results/table.json is out of date: python -m training evaluate readme")
 
 
 def test_every_number_in_the_readmes_tables_stands_in_a_result_file():

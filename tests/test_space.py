@@ -45,13 +45,13 @@ def space(tmp_path_factory):
 def small_project(tmp_path):
     """A project with the real settings, an empty app and a checkpoint of four bytes."""
     root = tmp_path / "project"
-    for folder in ("diffusion/__pycache__", "controllers", "ui", "training", "tests", "assets/checkpoints/tiny"):
+    for folder in ("diffusion/__pycache__", "controllers", "ui", "training", "tests", "assets/domains/small/checkpoints/tiny"):
         (root / folder).mkdir(parents=True)
     for name in ("README.md", "LICENSE", "requirements.txt", "constraints.txt"):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("app.py", "diffusion/__init__.py", "diffusion/__pycache__/a.pyc", "training/a.py", "ui/.hidden"):
         (root / name).touch()
-    (root / "assets/checkpoints/tiny/model.safetensors").write_bytes(b"tiny")
+    (root / "assets/domains/small/checkpoints/tiny/model.safetensors").write_bytes(b"tiny")
     return root
 
 
@@ -102,7 +102,7 @@ def test_small_project_is_assembled_without_caches_and_training(small_project, t
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert files == {
         "README.md", "LICENSE", "requirements.txt", "app.py", "diffusion/__init__.py",
-        "assets/checkpoints/tiny/model.safetensors",
+        "assets/domains/small/checkpoints/tiny/model.safetensors",
     }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_an_earlier_build_is_replaced_and_nothing_else_is(small_project, tmp_pat
 
 
 def test_missing_assets_are_named(small_project, tmp_path):
-    shutil.rmtree(small_project / "assets" / "checkpoints")
+    shutil.rmtree(small_project / "assets" / "domains")
     assert "no checkpoint in" in one_sentence(assemble(tmp_path / "space", small_project))
     shutil.rmtree(small_project / "assets")
     assert "assets/ missing" in one_sentence(assemble(tmp_path / "space", small_project))

@@ -10,14 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from diffusion.text import domain
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `gallery` to the training commands."""
     parser = subparsers.add_parser("gallery", help="render the stored runs that the lab opens on", description=__doc__)
-    parser.add_argument("--folder", type=Path, metavar="FOLDER", default=ROOT / "assets" / "traces",
-                        help="where they lie (default: assets/traces)")
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", default=domain.bundled().traces,
+                        help="where they lie (default: the domain's traces)")
     parser.add_argument("--checkpoints", type=Path, metavar="FOLDER",
                         help="holds a checkpoint folder for each slug (default: those that come with the lab)")
     parser.set_defaults(run=run)

@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--paper", required=True, metavar="SLUG,...", help="papers with an embedding of words")
     parser.add_argument("--data", metavar="FOLDER", help="count words in these training texts; without it, counts that are "
                                                          "kept for the same words stay")
-    parser.add_argument("--output", type=Path, default=maps.BUNDLED, metavar="FOLDER", help="default: assets/maps")
+    parser.add_argument("--output", type=Path, default=maps.BUNDLED, metavar="FOLDER", help="default: the domain's maps")
     parser.set_defaults(run=run)
 
 

@@ -1,6 +1,6 @@
 """Named frozen recipes: everything that was chosen for a training run, one row each.
 
-What a recipe reached stands in the card of its checkpoint and in assets/results.
+What a recipe reached stands in the card of its checkpoint and in the domain's results.
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
     gallery = commands.add_parser("gallery", help="render the stored runs that the lab opens on",
                                   description="Renders the stored runs that the lab opens on, a file each; what has not changed "
                                               "stays as it is.")
-    gallery.add_argument("--folder", metavar="FOLDER", type=Path, default=TRACES, help="where they lie (default: assets/traces)")
+    gallery.add_argument("--folder", metavar="FOLDER", type=Path, default=TRACES,
+                         help="where they lie (default: the domain's traces)")
     for command in (generate, papers, gallery):
         _add_studio_flags(command, top_level=False)
     return top

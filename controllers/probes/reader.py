@@ -30,9 +30,10 @@ from controllers.base import Context
 from controllers.probes.heads import HEADS, SLOTS, Classes
 from diffusion.core.checkpoint import config_from
 from diffusion.core.errors import StudioError
+from diffusion.text import domain
 from diffusion.text.vocab import END
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "controllers"
+FOLDER = domain.bundled().probes
 WEIGHTS, CONFIG, CARD, FORMAT = "model.safetensors", "config.json", "card.json", 1
 _FLOOR = 1e-6            # smallest probability of a word whose logarithm is taken
 _GONE = -25.0            # log-weight in attention of positions behind the end

@@ -24,10 +24,11 @@ from torch import Tensor, nn
 
 from diffusion.core import model_card
 from diffusion.core.errors import StudioError
+from diffusion.text import domain
 from diffusion.text.labels import LabelSet
 from diffusion.text.vocab import Vocabulary
 
-BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
+BUNDLED = domain.bundled().checkpoints
 WEIGHTS, CONFIG, VOCAB, LABELS, CARD = "model.safetensors", "config.json", "vocab.json", "labels.json", "card.json"
 README = "README.md"
 FORMAT = 1

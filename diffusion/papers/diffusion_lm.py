@@ -77,7 +77,7 @@ class DiffusionLM(EmbeddingModel):
     title: ClassVar[str] = "Diffusion-LM"
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
-    temperature: ClassVar[float] = 0.8                   # fluent and still varied; the choice is in assets/results
+    temperature: ClassVar[float] = 0.8                   # fluent and still varied; the choice is in the domain's results
     samplers: ClassVar[tuple[str, ...]] = ("ancestral", "ddim", "dpm-solver++", "renoise")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:

@@ -89,7 +89,7 @@ class RDLM(SphereModel):
     title: ClassVar[str] = "RDLM"
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
-    temperature: ClassVar[float] = 0.5                   # the most varied that stays fluent; the choice is in assets/results
+    temperature: ClassVar[float] = 0.5                   # the most varied that stays fluent; the choice is in the domain's results
     samplers: ClassVar[tuple[str, ...]] = ("redraw", "geodesic", "sphere-ode")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:

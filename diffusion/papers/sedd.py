@@ -70,7 +70,7 @@ class SEDD(DiscreteModel):
     title: ClassVar[str] = "SEDD"
     config_type: ClassVar[type] = Config
     paths: ClassVar[tuple[str, ...]] = ("fp32", "onednn", "bf16", "compiled")
-    temperature: ClassVar[float] = 0.7                   # fluent and still varied; the choice is in assets/results
+    temperature: ClassVar[float] = 0.7                   # fluent and still varied; the choice is in the domain's results
     samplers: ClassVar[tuple[str, ...]] = ("analytic", "euler", "confidence", "first-hitting")
 
     def __init__(self, config: Config, vocab: Vocabulary, labels: LabelSet) -> None:

@@ -66,7 +66,7 @@ def test_one_command_measures_all_papers_and_the_table_shows_them(bundled, folde
     assert {row["paper"] for row in table.from_source(results).rows} == {
         "human text", *(kind.title for kind in diffusion.PAPERS.values() if kind.source)}
     text = readme.section(results)
-    assert all(f"`assets/results/free-{slug}.json`" in text for slug in PAPERS)
+    assert all(f"`{readme.SHOWN}/free-{slug}.json`" in text for slug in PAPERS)
 
 
 def test_an_interrupted_run_goes_on_with_the_rows_that_are_missing(bundled, folder, tmp_path, monkeypatch, capsys):

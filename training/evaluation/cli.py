@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for add in (_add_quality, _add_control, _add_targets, _add_analysers, _add_likelihood, _add_speed, _add_matcher):
         add(commands)
     readme = commands.add_parser("readme", help="draw the README's section of results, and the cards of the bundled "
-                                                "checkpoints, from assets/results")
+                                                "checkpoints, from the domain's results")
     readme.add_argument("--check", action="store_true", help="change nothing; fail where the section is out of date")
     readme.set_defaults(run=run_readme)
 
@@ -71,7 +71,7 @@ def _shared(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace],
     """Arguments of every measurement of a model."""
     parser.add_argument("--paper", default="diffusion-lm",
                         help="bundled slug, checkpoint folder or Hub id; several with commas; 'all' for every bundled paper "
-                             "and the baseline, with a file each in assets/results")
+                             "and the baseline, with a file each in the domain's results")
     parser.add_argument("--compute", default="auto", choices=("auto", *PATHS), help="speed path (default: the fastest)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--threads", type=at_least(1), help="threads of torch (default: its own choice)")

@@ -56,7 +56,7 @@ def prepared(args: argparse.Namespace) -> Iterator[DiffusionModel]:
 
 
 def target(args: argparse.Namespace, kind: str, slug: str) -> Path | None:
-    """The result file of a measurement: what --json names, else nothing for one model and assets/results for several.
+    """The result file of a measurement: what --json names, else nothing for one model and the domain's results for several.
 
     Raises:
         StudioError: several models are measured, but --json names a file.
@@ -69,7 +69,7 @@ def target(args: argparse.Namespace, kind: str, slug: str) -> Path | None:
         return None
     if folder.suffix == ".json" or folder.is_file():
         raise StudioError(f"Several results do not go into one file '{folder}'. Name a folder with --json, or leave it out "
-                          f"for assets/results.")
+                          f"for the domain's results.")
     return folder / f"{kind}-{slug}.json"
 
 

@@ -118,7 +118,7 @@ def measurement(found: Measurement) -> str:
 def origin(found: Measurement) -> str:
     """Where numbers come from: the command, and the machine."""
     return (f'<p class="tdl-origin"><code>{escape(found.command)}</code> <span>{escape(found.where)}; '
-            f"assets/results/{escape(found.file)}.json</span></p>")
+            f"results/{escape(found.file)}.json</span></p>")
 
 
 def table_html(table: Table) -> str:

@@ -1,4 +1,4 @@
-"""What was measured of a paper, in one line, from the files in assets/results. What was not measured is not said."""
+"""What was measured of a paper, in one line, from the files in the domain's results. What was not measured is not said."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results"
+from ui.service import assets
+
+RESULTS = assets.RESULTS
 STEPS = 64               # the number of steps that quality is quoted for
 REPORTED = "valid"       # the part of the data whose numbers are reported; others served to tune
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ui.service import noise
+from ui.service import assets, noise
 from ui.service.run_spec import Order, mistake
 
 if TYPE_CHECKING:
     from ui.service.studio import Studio
 
-TRACES = Path(__file__).resolve().parents[2] / "assets" / "traces"
+TRACES = assets.TRACES
 STEPS = 40                       # of all but the opening run: enough to see words settle, few enough to be small
 PATH = "fp32"                    # the reference: the same text on every machine
 SOURCE = "name[The Vaults], eatType[pub], food[Italian], area[riverside]"

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ui.service import facts
+from ui.service import assets, facts
 from ui.service.facts import RESULTS
 
-ASSETS = RESULTS.parent
 BARS = "What it has to reach"    # caption of the tables of bars in result files
 TRAINED = {                      # folders of cards besides those of checkpoints, each with the command that fills it
-    "Taggers and parsers": (ASSETS / "linguistics", "python -m training linguistics"),
-    "Trained controllers": (ASSETS / "controllers", "python -m training controller"),
+    "Taggers and parsers": (assets.ASSETS / "linguistics", "python -m training linguistics"),
+    "Trained controllers": (assets.PROBES, "python -m training controller"),
 }
 ABLATIONS = "python -m training ablations --data FOLDER"
 _FACTS = {"recipe": "Recipe", "dataset": "Data", "rows": "Training texts", "held_out": "Held out for tuning", "steps": "Steps",
@@ -37,7 +36,7 @@ class Measurement:
     """A result file.
 
     Attributes:
-        file: its name in assets/results.
+        file: its name in the domain's results.
         command: what makes it again.
         where: device, speed path, torch and commit, in one line.
         tuned: it served to choose a setting, on rows held out for that, and is not what is reported.

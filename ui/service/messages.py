@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ui.plots import tokens
+from ui.service import assets
 from ui.service.citation import cite
 from ui.service.run_spec import Order, mistake
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ui.service.run_queue import Waiting
     from ui.service.studio import Studio
 
-OPENING = Path(__file__).resolve().parents[2] / "assets" / "traces" / "opening.json"
+OPENING = assets.TRACES / "opening.json"
 PAUSE = 1 / 15                   # seconds between two messages of a running sample, at least; steps between are skipped
 _SHOWN = ("title", "paper", "sampler", "steps", "path", "checkpoint", "pins", "pinned", "source", "candidates", "hard", "notes")
 Message = dict[str, Any]

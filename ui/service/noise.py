@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ui.service import assets
 from ui.service.lessons import LESSONS
 from ui.service.run_spec import MAX_SEED, MAX_TEXT, brief, mistake
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ui.service.catalogue import PaperInfo
     from ui.service.studio import Studio
 
-STORED = Path(__file__).resolve().parents[2] / "assets" / "traces" / "noise.json"
+STORED = assets.TRACES / "noise.json"
 SENTENCE = "The Vaults is an Italian pub near Café Rouge in the riverside area ."
 STEPS = 50                       # times from 0 to 1, besides 0
 NOTHING = -1                     # shown where every word is equally likely

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from diffusion import maps
 from ui.plots import geometry
 from ui.plots.tokens import plain
+from ui.service import assets
 from ui.service.run_spec import Order, mistake
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffusion.core.types import Step
     from ui.service.studio import Studio
 
-HUMAN = Path(__file__).resolve().parents[2] / "assets" / "maps" / "sentences.txt"
+HUMAN = assets.MAPS / "sentences.txt"
 DIFFUSED = "Words are points of this space, and noise moves them: distance is what rounding goes by."
 ENTERS = "These are the vectors by which words enter the network; the noisy states of this paper are words, not points."
 Taken = TypeVar("Taken")

@@ -45,7 +45,7 @@ def test_measurements_are_those_of_the_checkpoint_with_tuning_last(folder):
 def test_a_measurement_shows_its_columns_and_its_command_and_escapes_every_text(folder):
     page = paper_page.measurement(measured.of_checkpoint("sedd", "aaa", folder)[0])
     assert "1.235" in page and "–" in page and "hidden" not in page
-    assert "python -m training evaluate &lt;b&gt; --json x" in page and "assets/results/free.json" in page
+    assert "python -m training evaluate &lt;b&gt; --json x" in page and "results/free.json" in page
     assert not re.search(r"<(b|i|u)>", page)
 
 

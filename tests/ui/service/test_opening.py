@@ -1,11 +1,11 @@
 """The stored run that the lab opens on belongs to the checkpoint that ships."""
 
-from pathlib import Path
 
 from diffusion.core.checkpoint import BUNDLED, read
+from diffusion.text import domain
 from ui.service.studio import Studio
 
-OPENING = Path(__file__).resolve().parents[3] / "assets" / "traces" / "opening.json"
+OPENING = domain.bundled().traces / "opening.json"
 
 
 def test_the_stored_run_was_made_by_the_shipped_checkpoint_and_shows_its_verdicts():

@@ -1,4 +1,4 @@
-"""Copies the headline numbers of assets/results into the cards of the checkpoints that they measured."""
+"""Copies the headline numbers of the domain's results into the cards of the checkpoints that they measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws the README's section of results from the files in assets/results and from nothing else.
+"""Draws the README's section of results from the files in the domain's results and from nothing else.
 
 First the one table, texts from a source and the bars; then every other measurement, folded; then where each file comes from.
 """
@@ -10,11 +10,12 @@ from typing import Any
 
 from diffusion.core.errors import StudioError
 from training.evaluation.report import table
-from training.evaluation.report.results import RESULTS, Result, Table, command_line, markdown
+from training.evaluation.report.results import RESULTS, ROOT, Result, Table, command_line, markdown
 from training.evaluation.report.table import Results
 
 BEGIN, FINISH = "<!-- results -->", "<!-- /results -->"
 TABLE = "table"
+SHOWN = RESULTS.relative_to(ROOT).as_posix()            # as pages name the folder
 TABLE_FILE = RESULTS / f"{TABLE}.json"
 EXPLAINED = (
     "NFE are network evaluations; seconds are those of four samples on the path that the app takes. Perplexity is the judge's, "
@@ -80,7 +81,7 @@ def _title(result: Mapping[str, Any]) -> str:
 def _origin(name: str, result: Mapping[str, Any]) -> str:
     """What made a result file."""
     hashes = ", ".join(f"{slug} `{digest}`" for slug, digest in result["checkpoints"].items())
-    return (f"<sub>`assets/results/{name}.json`: `{result['command']}` at commit {result['commit']}, torch {result['torch']}, "
+    return (f"<sub>`{SHOWN}/{name}.json`: `{result['command']}` at commit {result['commit']}, torch {result['torch']}, "
             f"{result['device']}, path {result['path']}; checkpoints {hashes or 'none'}.</sub>")
 
 

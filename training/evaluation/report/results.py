@@ -20,9 +20,10 @@ import torch
 
 from controllers.matchers.slot_matcher import FINGERPRINT
 from diffusion.core.compute import processor
+from diffusion.text import domain
 
 ROOT = Path(__file__).resolve().parents[3]
-RESULTS = ROOT / "assets" / "results"
+RESULTS = domain.bundled().results
 BARS = "What it has to reach"            # caption of every table of bars
 DIGITS = 4
 Value = float | int | str | bool | None

@@ -121,5 +121,5 @@ def test_control_of_all_papers_stands_in_one_table_with_its_bars_and_what_it_mea
     assert [(each["paper"], each["success %"]) for each in made.rows] == [("Diffusion-LM", 99.0), ("SEDD", 99.0)]
     assert met(control) == {"length, %": False}
     text = readme.section({**several(), **control})
-    assert readme.CONTROL_EXPLAINED in text and "`assets/results/control-sedd.json`" in text
+    assert readme.CONTROL_EXPLAINED in text and f"`{readme.SHOWN}/control-sedd.json`" in text
     assert table.control(several()) is None and readme.CONTROL_EXPLAINED not in readme.section(several())
