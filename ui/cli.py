@@ -105,6 +105,8 @@ def _add_order_flags(command: argparse.ArgumentParser) -> None:
             flag = f"--{field.name.replace('_', '-')}"
             metavar = "SLUG" if field.name in _SLUGS else metavars[kind]
             command.add_argument(flag, type=kind, default=default, metavar=metavar, help=about)
+    command.add_argument("--checkpoint", default="", metavar="NAME|FOLDER",
+                         help="a checkpoint by its name or folder, in place of --paper, which takes the paper's first")
     command.add_argument("--control", dest="controls", action="append", default=[], metavar="NAME=TARGET",
                          help="a wish about the text, such as length=12; may be given several times")
 
@@ -138,6 +140,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def studio_of(options: argparse.Namespace) -> Studio:
     """The studio that the options ask for."""
+    if (named := getattr(options, "checkpoint", "")) and (folder := Path(named)).is_dir():
+        options.checkpoints, options.checkpoint = str(folder.resolve().parent), folder.resolve().name
     return Studio(options.max_loaded, options.device, options.compute, options.checkpoints, zerogpu.decorator())
 
 
@@ -187,6 +191,8 @@ def generate(studio: Studio, options: argparse.Namespace) -> None:
     """
     if options.save is not None and not options.save.parent.is_dir():
         raise mistake(f"There is no folder '{options.save.parent}' to save the run in. Create it, or name another.")
+    if options.checkpoint:
+        options.paper = options.checkpoint
     names = [field.name for field in dataclasses.fields(Order) if field.name != "compute"]      # that is the studio's
     order = Order.from_dict({name: getattr(options, name) for name in names})
     if options.advised:

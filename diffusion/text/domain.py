@@ -1,7 +1,8 @@
 """A domain: a body of text with all that belongs to it, as a folder.
 
 `domain.json` says what it is; beside it lie `checkpoints/` (a folder each), `probes/` (for controllers),
-`maps/`, `traces/` (stored runs) and `results/`. A domain needs no code: whatever is missing is a thing that the lab cannot do there.
+`maps/`, `traces/` (stored runs) and `results/`. A domain needs no code. What is missing
+there, the lab cannot do there.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Endpoints:
         return [{"slug": paper.slug, "title": paper.title, "caption": paper.caption, "available": paper.available,
                  "source": paper.source, "hard": paper.hard, "samplers": [sampler.slug for sampler in paper.samplers],
                  "checkpoint": self.studio.digest(paper.slug), "measured": self.studio.facts(paper.slug),
-                 "arxiv": LESSONS[paper.slug].arxiv if paper.slug in LESSONS else ""} for paper in self.studio.papers()]
+                 "arxiv": LESSONS[paper.paper].arxiv if paper.paper in LESSONS else ""} for paper in self.studio.papers()]
 
     def controls(self, paper: str = Order.paper) -> list[dict]:
         """Every kind of control for a paper: caption, an example of a target, and why it cannot steer this paper, if it cannot."""

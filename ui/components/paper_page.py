@@ -32,7 +32,7 @@ NOT_HERE = "There is no checkpoint of this paper here. To train it: <code>python
 
 def lesson(paper: PaperInfo) -> str:
     """Idea and equations as Markdown with LaTeX between double dollars."""
-    told = LESSONS.get(paper.slug)
+    told = LESSONS.get(paper.paper)
     if told is None:
         return paper.caption
     first, second = ("Noise is made", "Noise is taken away") if told.noise else ("What it says of a text", "What it is trained by")
@@ -41,7 +41,7 @@ def lesson(paper: PaperInfo) -> str:
 
 def head(paper: PaperInfo) -> str:
     """Title, where the paper stands, and what the model here can do."""
-    told = LESSONS.get(paper.slug)
+    told = LESSONS.get(paper.paper)
     where = f"{escape(told.paper)}. arXiv {escape(told.arxiv)}" if told and told.arxiv else "A model of this lab, of no paper."
     can = ["reads a source" if paper.source else "", "pins words exactly" if paper.hard else "takes pinned words as a preference",
            f"samples with {', '.join(sampler.title for sampler in paper.samplers)}"]
@@ -71,7 +71,7 @@ def numbers(paper: PaperInfo, digest: str) -> str:
                f"--data FOLDER</code></p>")
     told = glossary(name for each in found for table in each.tables for name in table.show)
     return (f'<div class="tdl-sheet">{section("Measured", told + "".join(map(measurement, found)) if found else nothing)}'
-            f'{section("What each part is good for", ablations(paper.slug))}</div>')
+            f'{section("What each part is good for", ablations(paper.paper))}</div>')
 
 
 def glossary(columns: Iterable[str]) -> str:

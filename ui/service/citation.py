@@ -19,7 +19,7 @@ _SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "%": r"\%", "&": 
 def cite(info: Mapping[str, Any]) -> dict[str, str]:
     """The citation of a run from its trace's info, as `text`, `bibtex` and `json`."""
     order, seeds = dict(info.get("order", {})), list(info.get("seeds", ()))
-    title, lesson = str(info.get("title") or info.get("paper", "")), LESSONS.get(str(info.get("paper", "")))
+    title, lesson = str(info.get("title") or info.get("paper", "")), LESSONS.get(str(info.get("kind") or info.get("paper", "")))
     asked = "; ".join([*(str(control) for control in order.get("controls", ())),
                        *([f"source {info['source']}"] if info.get("source") else [])]) or "no controls"
     facts = {"sampler": f"{info.get('sampler')}, {info.get('steps')} steps", "seeds": _spoken(seeds), "asked for": asked,

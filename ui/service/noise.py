@@ -36,8 +36,8 @@ def processes(studio: Studio) -> list[PaperInfo]:
     from diffusion import PAPERS
     from diffusion.core.types import Space
 
-    noisy = [paper for paper in studio.papers() if paper.available and PAPERS[paper.slug].space is not Space.PREFIX]
-    return [paper for paper in noisy if not PAPERS[paper.slug].weightless] or noisy
+    noisy = [paper for paper in studio.papers() if paper.available and PAPERS[paper.paper].space is not Space.PREFIX]
+    return [paper for paper in noisy if not PAPERS[paper.paper].weightless] or noisy
 
 
 def shown(studio: Studio, text: str, seed: int = 0) -> Values:
@@ -73,7 +73,7 @@ def shown(studio: Studio, text: str, seed: int = 0) -> Values:
 
 def caption(paper: PaperInfo) -> str:
     """What a visitor sees of a paper's noise."""
-    return LESSONS[paper.slug].noise if paper.slug in LESSONS else paper.caption
+    return LESSONS[paper.paper].noise if paper.paper in LESSONS else paper.caption
 
 
 def known(text: str, vocab: Vocabulary, length: int) -> tuple[list[int], dict[str, str]]:

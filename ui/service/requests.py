@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from diffusion import DiffusionModel, Request
 
 
-def refuse(order: Order) -> None:
+def refuse(order: Order, kind: type[DiffusionModel]) -> None:
     """Refuses what can be seen to be impossible without loading a model.
 
     Raises:
-        StudioError: a value, paper, sampler or strategy is not possible, neither sampler nor strategy reads an option that is
+        StudioError: a value, sampler or strategy is not possible, neither sampler nor strategy reads an option that is
             given, or the paper reads no source although one is given.
     """
     from controllers.base import foreign
@@ -27,7 +27,6 @@ def refuse(order: Order) -> None:
     from diffusion.core.errors import known_or_raise
 
     order.check()
-    kind = PAPERS[known_or_raise("paper", order.paper, PAPERS)]
     sampler = SAMPLERS[known_or_raise("sampler", order.sampler or kind.samplers[0], SAMPLERS)]
     strategy = STRATEGIES[known_or_raise("strategy", order.strategy, STRATEGIES)]
     if reason := foreign(strategy, kind):

@@ -41,7 +41,7 @@ class Studio:
         max_loaded: models kept in memory; the one not used for longest goes first.
         device: "auto", "cpu", "cuda" or "mps".
         compute: speed path of the orders that name none; "auto" is the fastest on this machine.
-        checkpoints: folder that holds a checkpoint folder for each slug; None for those that are bundled.
+        checkpoints: folder that holds a folder for each checkpoint; None for those that are bundled.
         gpu: a decorator like `spaces.GPU`, under which runs are sampled in another process; None to sample in this one.
     """
 
@@ -175,7 +175,7 @@ class Studio:
         from controllers.base import note
         from diffusion.core.loop import check
 
-        refuse(order)
+        self.refuse(order)
         loaded = self._loaded(order.paper, order.compute)
         model, controls = loaded.model, parse(order.controls, loaded.model)
         strategy, request = strategy_of(order, controls, model), request_of(order, model)
@@ -183,8 +183,8 @@ class Studio:
         check(model, asked, diffusion.SAMPLERS[asked.sampler])
         strategy.begin(model, asked)
         pinned = pins(controls, asked)
-        info = {"order": order.to_dict(), "title": model.title, "path": loaded.path, "torch": torch.__version__,
-                "checkpoint": model.hash, "version": VERSION, "steps": steps_of(model, asked),
+        info = {"order": order.to_dict(), "paper": order.paper, "kind": model.slug, "title": model.title, "path": loaded.path,
+                "torch": torch.__version__, "checkpoint": model.hash, "version": VERSION, "steps": steps_of(model, asked),
                 "source": " ".join(order.source.split()), "candidates": order.candidates,
                 "pins": [list(row) for row in pinned],
                 "pinned": [[model.vocab.words[word] for word in row.values()] for row in pinned],
@@ -199,7 +199,8 @@ class Studio:
         Raises:
             StudioError: it is; the sentence says why and what to do.
         """
-        refuse(order)
+        order.check()
+        refuse(order, self._paper(order.paper))
 
     def stop(self, trace: Trace) -> None:
         """Ends a run, from any thread: at once, or after the step that is being computed."""
@@ -315,10 +316,7 @@ class Studio:
         return Loaded(model, f"{choose(model, compute)} {model.device.type}")
 
     def _paper(self, slug: str) -> type[DiffusionModel]:
-        from diffusion import PAPERS
-        from diffusion.core.errors import known_or_raise
-
-        return PAPERS[known_or_raise("paper", slug, PAPERS)]
+        return catalogue.kind_of(slug, self._folder(slug))
 
     def _folder(self, slug: str) -> Path:
         from diffusion.core import checkpoint
