@@ -21,6 +21,7 @@ from torch import Tensor
 from diffusion.core.beliefs import entropy_below, pressure
 from diffusion.core.errors import StudioError
 from diffusion.core.types import Step
+from diffusion.text.vocab import Vocabulary
 
 TOP = 8                  # candidates kept for each position
 FORMAT = 1
@@ -118,6 +119,16 @@ class Trace:
         """Words (B, L) of the last frame."""
         return self.frames[-1].ids
 
+    @property
+    def texts(self) -> list[str]:
+        """The finished texts, one for each seed; a run that has not ended is run to its end.
+
+        Raises:
+            StudioError: the run cannot be run.
+        """
+        words = Vocabulary.of(self.info["words"])
+        return [words.text(row) for row in self.run().ids]
+
     def to_dict(self) -> dict[str, Any]:
         """The trace as JSON values; arrays of all frames are packed together."""
         arrays = {name: _pack(np.stack([getattr(frame, name) for frame in self.frames]).astype(kind))
@@ -126,7 +137,7 @@ class Trace:
                    for f in self.frames]
         return {"format": FORMAT, "info": self.info, "steps": scalars, "arrays": arrays}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes the trace as one JSON file.
 
         Raises:
@@ -134,15 +145,16 @@ class Trace:
         """
         if not self.frames:
             raise StudioError("This run has no steps yet, so there is nothing to save. Run it first.")
-        path.write_text(json.dumps(self.to_dict(), ensure_ascii=False), encoding="utf-8")
+        Path(path).write_text(json.dumps(self.to_dict(), ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> Trace:
+    def load(cls, path: str | Path) -> Trace:
         """Reads a trace file.
 
         Raises:
             StudioError: it is not a trace of this format, or its parts do not fit together.
         """
+        path = Path(path)
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:

@@ -6,13 +6,15 @@ B sequences, L positions, V words, D width of an embedding; time t is 1 at noise
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from diffusion.core.errors import StudioError
 
 
 class Space(StrEnum):
@@ -72,7 +74,7 @@ class Request:
     """
 
     length: int = 0
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0,)                    # an int or a list is made a tuple
     steps: int = 64
     sampler: str = ""
     source: Tensor | None = None
@@ -93,6 +95,21 @@ class Request:
     particles: int = 1
     rerank: int = 1
     words: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """One seed is a tuple of one.
+
+        Raises:
+            StudioError: a field is of another type than the loop reads.
+        """
+        given = (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+        seeds = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (None,)
+        if any(type(seed) is not int for seed in seeds):
+            raise StudioError(f"Seeds are whole numbers, seeds=1 or seeds=(1, 2, 3); got {str(self.seeds)[:60]!r}.")
+        object.__setattr__(self, "seeds", seeds)
+        for name in ("steps", "length", "particles", "rerank", "revise", "inner_steps"):
+            if type(getattr(self, name)) is not int:
+                raise StudioError(f"'{name}' is a whole number; got {str(getattr(self, name))[:60]!r}.")
 
     @property
     def copies(self) -> int:
