@@ -42,12 +42,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 sys.path.insert(0, {root!r})
 from pathlib import Path
 import gradio as gr
-from ui import tabs, theme
+from ui.components import theme
 from ui.components.page import Page
 from ui.service.studio import Studio
+from ui.tabs import registry
 here = Path(__file__).parent
 with gr.Blocks(title="Text Diffusion Lab", analytics_enabled=False) as demo:
-    tabs.build(Page(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json"))
+    registry.build(Page(Studio(device="cpu", compute="fp32", checkpoints=here / "checkpoints"), here / "opening.json"))
 demo.queue().launch(ssr_mode=False, **theme.launch_options())
 """
 failed = pytest.StashKey[bool]()
