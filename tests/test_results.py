@@ -1,4 +1,4 @@
-"""Every number that is shown was measured: result files name what made them, and the README is drawn from them."""
+"""Every number that is shown was measured: result files name what made them, and the documentation is drawn from them."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from diffusion.core.checkpoint import BUNDLED, WEIGHTS
 from diffusion.core.errors import StudioError
 from training.evaluation.control import origins
 from training.evaluation.report import readme
-from training.evaluation.report.readme import drawn, section
+from training.evaluation.report.readme import drawn, outdated, pages, write
 from training.evaluation.report.results import (
     ROOT,
     Bar,
@@ -68,9 +68,9 @@ def test_every_shipped_checkpoint_has_been_measured():
     assert set(shipped()) <= measured
 
 
-def test_results_in_the_readme_are_those_in_the_files():
-    text = README.read_text(encoding="utf-8")
-    assert text == drawn(text, load_all()), "README.md is out of date: python -m training evaluate readme"
+def test_results_in_the_documentation_are_those_in_the_files():
+    names = [path.relative_to(ROOT).as_posix() for path in outdated(load_all())]
+    assert not names, f"out of date: {readme.COMMAND}"
 
 
 def test_stored_table_is_the_one_that_the_other_files_make():
@@ -79,14 +79,23 @@ def test_stored_table_is_the_one_that_the_other_files_make():
         "results/table.json is out of date: python -m training evaluate readme")
 
 
-def test_every_number_in_the_readmes_tables_stands_in_a_result_file():
-    text = README.read_text(encoding="utf-8").partition(readme.BEGIN)[2].partition(readme.FINISH)[0]
+@pytest.mark.parametrize("path", [README, *sorted(readme.PAGES_FOLDER.glob("*.md"))], ids=lambda path: path.name)
+def test_every_number_in_a_table_of_results_stands_in_a_result_file(path):
+    text = path.read_text(encoding="utf-8")
+    text = text.partition(readme.BEGIN)[2].partition(readme.FINISH)[0] if path == README else text
     values = (value for result in load_all().values() for table in result["tables"] for row in table["rows"]
               for value in row.values())
     stored = {float(value) for value in values if isinstance(value, int | float)}
     cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.strip("|").split("|")]
     shown = {float(cell) for cell in cells if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell)}
-    assert shown and not shown - stored
+    assert not shown - stored
+    assert shown or path == readme.PAGES_FOLDER / readme.INDEX
+
+
+def test_the_readmes_headline_table_is_short():
+    table = readme.headline(load_all())
+    assert 2 <= len(table.rows) <= 10
+    assert table.rows[0]["model"] == "human text"
 
 
 # ---- the checks themselves
@@ -117,8 +126,13 @@ def test_planted_fault_in_a_result_is_found(changes, why):
     assert why in found[0]
 
 
+def headlined() -> dict:
+    row = {"sampler": "ancestral", "steps": 64, "texts": 128, "perplexity / human": 6.54321}
+    return {"free": example(tables=[{"caption": "Texts", "rows": Table.of("", [row]).rows, "show": list(row)}])}
+
+
 def test_a_number_changed_by_hand_in_the_readme_is_found():
-    results = {"free": example()}
+    results = headlined()
     text = drawn("Before <!-- results -->\nold\n<!-- /results --> after", results)
     assert text.startswith("Before <!-- results -->")
     assert text.endswith("<!-- /results --> after")
@@ -128,13 +142,33 @@ def test_a_number_changed_by_hand_in_the_readme_is_found():
     assert drawn(changed, results) == text != changed
 
 
-def test_every_number_in_the_tables_of_the_readme_stands_in_a_result_file():
+def test_a_page_changed_by_hand_or_made_by_nothing_is_found_and_mended(tmp_path):
+    results, front, folder = headlined(), tmp_path / "README.md", tmp_path / "results"
+    front.write_text("<!-- results -->\n<!-- /results -->", encoding="utf-8")
+    write(outdated(results, front, folder))
+    assert "6.543" in (folder / "free.md").read_text(encoding="utf-8") and not outdated(results, front, folder)
+    page = folder / "free.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("6.543", "5.543"), encoding="utf-8")
+    (folder / "gone.md").write_text("| 1 |", encoding="utf-8")
+    found = outdated(results, front, folder)
+    assert set(found) == {page, folder / "gone.md"} and found[folder / "gone.md"] is None
+    write(found)
+    assert not outdated(results, front, folder) and not (folder / "gone.md").exists()
+
+
+def test_every_number_in_the_tables_of_a_page_stands_in_a_result_file():
     row = {"sampler": "ddim", "perplexity": 6.54321, "verbatim %": 0.0, "steps": 64, "low": 1.23456e-5, "high": 12345.6}
     result = example(what="quality, length", tables=[{"caption": "Texts", "rows": Table.of("", [row]).rows, "show": list(row)}])
-    cells = re.findall(r"^\| ddim \|(.*)\|$", section({"free": result}), re.MULTILINE)[0].split("|")
+    cells = re.findall(r"^\| ddim \|(.*)\|$", pages({"free": result})["prompts.md"], re.MULTILINE)[0].split("|")
     stored = json.loads(json.dumps(result))["tables"][0]["rows"][0]
     stored = {float(value) for value in stored.values() if value != "ddim"}
     assert {float(cell) for cell in cells} == stored
+
+
+def test_a_measurement_that_no_page_names_stands_among_the_others():
+    made = pages({"new": example(what="something new")})
+    assert set(made) == {readme.INDEX, "other.md"} and "6.543" in made["other.md"] and "(other.md)" in made[readme.INDEX]
+    assert readme.NOTHING in pages({})[readme.INDEX]
 
 
 @pytest.mark.parametrize("text", ["none", "<!-- results -->", "<!-- /results --> <!-- results -->",

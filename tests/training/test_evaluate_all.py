@@ -65,7 +65,7 @@ def test_one_command_measures_all_papers_and_the_table_shows_them(bundled, folde
         assert all(("bits" in row) != ("bits, no bound" in row) for row in rows)
     assert {row["paper"] for row in table.from_source(results).rows} == {
         "human text", *(kind.title for kind in diffusion.PAPERS.values() if kind.source)}
-    text = readme.section(results)
+    text = readme.pages(results)["free.md"]
     assert all(f"`{readme.SHOWN}/free-{slug}.json`" in text for slug in PAPERS)
 
 

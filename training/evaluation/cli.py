@@ -1,4 +1,4 @@
-"""`python -m training evaluate ...`: every number that the README and the app show comes from these commands."""
+"""`python -m training evaluate ...`: every number that the documentation and the app show comes from these commands."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     commands = parser.add_subparsers(dest="measurement", required=True, metavar="MEASUREMENT")
     for add in (_add_quality, _add_control, _add_targets, _add_analysers, _add_likelihood, _add_speed, _add_matcher):
         add(commands)
-    readme = commands.add_parser("readme", help="draw the README's section of results, and the cards of the bundled "
-                                                "checkpoints, from the domain's results")
-    readme.add_argument("--check", action="store_true", help="change nothing; fail where the section is out of date")
+    readme = commands.add_parser("readme", help="draw the pages of docs/results, the README's headline numbers and the "
+                                                "cards of the bundled checkpoints, from the domain's results")
+    readme.add_argument("--check", action="store_true", help="change nothing; fail where a page is out of date")
     readme.set_defaults(run=run_readme)
 
 
@@ -220,18 +220,18 @@ def run_matcher(args: argparse.Namespace) -> int:
 
 
 def run_readme(args: argparse.Namespace) -> int:
-    """Draws the README's section of results, the one table and the cards anew, or says whether they are up to date."""
-    path = ROOT / "README.md"
+    """Draws the pages, the headline numbers, the one table and the cards anew, or says whether they are up to date."""
     results = load_all()
-    old, old_table = path.read_text(encoding="utf-8"), results.get(readme.TABLE)
-    new, table = readme.drawn(path.read_text(encoding="utf-8"), results), readme.one_table(results)
-    current = new == old and readme.same(old_table, table)
+    changes, table = readme.outdated(results), readme.one_table(results)
+    kept = readme.same(results.get(readme.TABLE), table)
     if args.check:
-        print(f"README.md {'is up to date.' if current else 'is out of date. Draw it anew: python -m training evaluate readme'}")
-        return int(not current)
+        names = [path.relative_to(ROOT).as_posix() for path in changes]
+        names += [] if kept else [readme.TABLE_FILE.relative_to(ROOT).as_posix()]
+        print(f"Out of date: {', '.join(names)}. Draw anew: {readme.COMMAND}" if names else "The results are up to date.")
+        return int(bool(names))
     for folder in sorted(BUNDLED.iterdir()):
         cards.fill(folder, results)
-    if not readme.same(old_table, table):
+    if table is not None and not kept:
         table.save(readme.TABLE_FILE)
-    path.write_text(new, encoding="utf-8")
+    readme.write(changes)
     return 0

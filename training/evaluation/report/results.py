@@ -1,4 +1,4 @@
-"""Measured results as JSON: what was measured and by what, in tables that the terminal, the README and the app show.
+"""Measured results as JSON: what was measured and by what, in tables that the terminal, docs/results and the app show.
 
 A result file names the command, commit, seeds, device, torch, speed path, the hash of every checkpoint that took part,
 the slot matcher's fingerprint and the data's; `tables` hold rows of plain values.
@@ -32,7 +32,7 @@ Row = dict[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of plain values under a caption; `show` names the columns that the README and the terminal have room for."""
+    """Rows of plain values under a caption; `show` names the columns that docs/results and the terminal have room for."""
 
     caption: str
     rows: list[Row]

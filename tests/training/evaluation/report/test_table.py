@@ -97,12 +97,24 @@ def test_the_stored_table_is_out_of_date_when_a_number_changes():
     assert readme.one_table({}) is None and readme.same(None, None)
 
 
-def test_the_readme_shows_tables_open_and_folds_the_rest():
-    text = readme.section(several())
-    opened = text.partition("<details>")[0]
-    assert "| SEDD | analytic | 64 |" in opened and BARS in opened
-    assert "sedd: quality, free, on rows held out for tuning</summary>" in text
-    assert text.count("<details>") == text.count("</details>") == 3
+def test_every_subject_has_a_page_and_tuning_stands_apart():
+    made = readme.pages(several())
+    assert set(made) == {"README.md", "free.md", "bars.md", "likelihood.md", "speed.md", "tuning-quality.md"}
+    assert "| SEDD | analytic | 64 |" in made["free.md"] and BARS in made["bars.md"]
+    assert "## sedd: quality, free, on rows held out for tuning (tuning-free-sedd)" in made["tuning-quality.md"]
+    assert all(f"({name})" in made["README.md"] for name in made if name != "README.md")
+
+
+def test_the_headline_has_a_row_for_each_model_with_its_first_sampler_at_64_steps():
+    rows = {row["model"]: row for row in readme.headline(several()).rows}
+    assert list(rows) == ["human text", "Diffusion-LM", "SEDD", "RDLM"]
+    assert (rows["SEDD"]["sampler"], rows["SEDD"]["perplexity / human"], rows["SEDD"]["bits"]) == ("analytic", 1.4, 2.7)
+    assert rows["RDLM"] == {"model": "RDLM", "bits": 2.8}
+    row = {"control": "content", "part": "content", "targets": 50, "success %": 91.0, "success, ceiling %": 98.0}
+    control = result("control", "sedd", [{**row, "targets": 2, "success %": 1.0}, row])
+    rows = {row["model"]: row for row in readme.headline(several(**{"control-sedd": control})).rows}
+    assert (rows["SEDD"]["content %"], rows["human text"]["content %"]) == (91.0, 98.0)
+    assert readme.headline({}) is None
 
 
 def test_a_card_names_the_bars_and_bits_of_its_paper_alone():
@@ -120,6 +132,6 @@ def test_control_of_all_papers_stands_in_one_table_with_its_bars_and_what_it_mea
     made = table.control({**several(), **control, **tuning})
     assert [(each["paper"], each["success %"]) for each in made.rows] == [("Diffusion-LM", 99.0), ("SEDD", 99.0)]
     assert met(control) == {"length, %": False}
-    text = readme.section({**several(), **control})
-    assert readme.CONTROL_EXPLAINED in text and f"`{readme.SHOWN}/control-sedd.json`" in text
-    assert table.control(several()) is None and readme.CONTROL_EXPLAINED not in readme.section(several())
+    page = readme.pages({**several(), **control})["control.md"]
+    assert readme.CONTROL_EXPLAINED in page and f"`{readme.SHOWN}/control-sedd.json`" in page
+    assert table.control(several()) is None and "control.md" not in readme.pages(several())
