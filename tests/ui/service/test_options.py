@@ -46,11 +46,11 @@ def test_what_a_sampler_reads_reaches_it_and_what_it_does_not_read_is_refused(st
         for name, value in OTHER.items():
             order = dataclasses.replace(Order(paper=paper, sampler=slug), **{name: value})
             if name in SAMPLERS[slug].options:
-                refuse(order)
+                refuse(order, PAPERS[order.paper])
                 assert getattr(request_of(order, model), name) == value
             else:
                 with pytest.raises(StudioError, match=f"does not read '{name.replace('_', '-')}'"):
-                    refuse(order)
+                    refuse(order, PAPERS[order.paper])
 
 
 @pytest.mark.parametrize(("paper", "sampler", "option", "value"), [

@@ -33,11 +33,11 @@ def test_what_a_strategy_reads_reaches_it_and_what_it_does_not_read_is_refused(s
     order = order_of(strategy, **{name: OTHER[name]})
     assert Order.from_query(order.to_query()) == order
     if name in STRATEGIES[strategy].options:
-        refuse(order)
+        refuse(order, PAPERS[order.paper])
         assert getattr(request_of(order, studio.model(order.paper)), name) == OTHER[name]
     else:
         with pytest.raises(StudioError, match=f"strategy '{strategy}' does not read '{name.replace('_', '-')}'"):
-            refuse(order)
+            refuse(order, PAPERS[order.paper])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -57,7 +57,7 @@ def test_without_a_control_there_is_nothing_to_steer(studio, texts):
                                                  if kind.papers and paper not in kind.papers])
 def test_a_strategy_of_other_papers_is_refused(strategy, paper):
     with pytest.raises(StudioError, match=f"'{strategy}' belongs to .* Choose 'absorb'"):
-        refuse(Order(paper=paper, strategy=strategy))
+        refuse(Order(paper=paper, strategy=strategy), PAPERS[paper])
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
@@ -66,7 +66,7 @@ def test_a_strategy_of_other_papers_is_refused(strategy, paper):
     ({"particles": 0}, "number of particles 0"), ({"inner_steps": 1.5}, "whole number"), ({"fluency": 2.0}, "fluency 2.0")])
 def test_impossible_options_are_refused(changes, sentence):
     with pytest.raises(StudioError, match=sentence):
-        refuse(order_of("absorb", **changes))
+        refuse(order_of("absorb", **changes), PAPERS[Order.paper])
 
 
 @pytest.mark.parametrize("paper", ["diffusion-lm", "sedd", "oracle"])
