@@ -8,6 +8,7 @@ All runs take plain fp32, so that a change of the code that leaves the arithmeti
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
@@ -57,13 +58,20 @@ def texts(arguments: list[str]) -> list[str]:
     return [json.loads(line)["text"] for line in out.getvalue().splitlines()] if code == 0 else [f"refused: {err.getvalue()}"]
 
 
-def main(what: str, path: Path) -> int:
-    """Records or compares; the number of runs that differ is the exit code."""
+def main() -> int:
+    """Records or compares; the exit code is 1 where a run differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("record", "compare"))
+    parser.add_argument("path", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    path = options.path
+    if options.what == "compare" and not path.is_file():
+        parser.error(f"there is no record '{path}'; make one with: python scripts/record_runs.py record {path}")
     found = {}
     for arguments in runs():
         found[" ".join(arguments)] = texts(arguments)
         print(" ".join(arguments), found[" ".join(arguments)][0][:80], flush=True)
-    if what == "record":
+    if options.what == "record":
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return 0
     known = json.loads(path.read_text(encoding="utf-8"))
@@ -71,8 +79,8 @@ def main(what: str, path: Path) -> int:
     for name in different:
         print(f"DIFFERS {name}\n  was {known[name]}\n  is  {found.get(name)}")
     print(f"{len(known) - len(different)} of {len(known)} runs are the same")
-    return len(different)
+    return int(bool(different))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(main())

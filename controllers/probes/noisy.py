@@ -43,7 +43,7 @@ class NoisyConfig:
 
     Attributes:
         inputs: D, the width of a noisy vector.
-        tags, chart, slots: names of what is told apart, in groups, as for `controllers.probes.heads`.
+        tags, chart, slots: names of the classes, in groups, as for `controllers.probes.heads`.
         slot_names: the slot of each group of `slots`.
         length: most positions.
     """

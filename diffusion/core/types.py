@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -102,11 +103,11 @@ class Request:
         Raises:
             StudioError: a field is of another type than the loop reads.
         """
-        given = (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+        given = (self.seeds,) if isinstance(self.seeds, Integral) else self.seeds
         seeds = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (None,)
-        if any(type(seed) is not int for seed in seeds):
+        if any(not isinstance(seed, Integral) or isinstance(seed, bool) for seed in seeds):
             raise StudioError(f"Seeds are whole numbers, seeds=1 or seeds=(1, 2, 3); got {str(self.seeds)[:60]!r}.")
-        object.__setattr__(self, "seeds", seeds)
+        object.__setattr__(self, "seeds", tuple(map(int, seeds)))
         for name in ("steps", "length", "particles", "rerank", "revise", "inner_steps"):
             if type(getattr(self, name)) is not int:
                 raise StudioError(f"'{name}' is a whole number; got {str(getattr(self, name))[:60]!r}.")

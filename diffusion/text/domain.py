@@ -1,8 +1,7 @@
 """A domain: a body of text with all that belongs to it, as a folder.
 
-`domain.json` says what it is; beside it lie `checkpoints/` (a folder each), `probes/` (for controllers),
-`maps/`, `traces/` (stored runs) and `results/`. A domain needs no code. What is missing
-there, the lab cannot do there.
+`domain.json` says what it is; beside it are `checkpoints/` (a folder each), `probes/` (for controllers), `maps/`, `traces/`
+(stored runs) and `results/`. A domain needs no code.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MAX_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What a domain says of itself, and where its parts lie.
+    """What a domain says of itself, and where its parts are.
 
     Attributes:
         folder: the domain's folder; its name is the domain's name.

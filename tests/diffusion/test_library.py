@@ -1,5 +1,6 @@
 """The calls that a researcher writes first work, or say in one sentence how they are written."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,8 @@ def test_fields_by_name_are_the_request():
 def test_one_seed_is_a_tuple_of_one():
     assert Request(seeds=1).seeds == (1,)
     assert Request(seeds=[3, 4]).seeds == (3, 4)
+    drawn = Request(seeds=np.arange(2)).seeds
+    assert drawn == (0, 1) and {type(seed) for seed in drawn} == {int}
 
 
 def test_texts_run_the_trace_and_come_back_from_a_file_named_by_text(tmp_path):
@@ -44,6 +47,7 @@ def test_stream_takes_the_same_fields():
 @pytest.mark.parametrize(("call", "said"), [
     (lambda: generate(ORACLE, step=8), "'steps'"), (lambda: generate("oracle", steps=8), "load("),
     (lambda: generate(ORACLE, 8), "steps=8"), (lambda: Request(seeds="1"), "seeds=1"), (lambda: Request(seeds=(1.5,)), "whole"),
+    (lambda: Request(seeds=True), "whole"),
     (lambda: Request(steps="8"), "'steps'"), (lambda: Request(steps=8.0), "'steps'"),
     (lambda: generate(ORACLE, strategy="absorb"), "steer"), (lambda: steer(ORACLE), "length=12"),
     (lambda: steer(ORACLE, ["length=12"]), "length=12"), (lambda: steer(ORACLE, "length=12", strategy="absrob"), "absorb"),

@@ -1,9 +1,9 @@
 """Trains the readers that controllers look through: on beliefs, each once for all papers, or on one paper's noisy vectors.
 
-    python -m training controller tags --data FOLDER --model diffusion-lm,sedd --output FOLDER/probes/tags
-    python -m training controller chart --data FOLDER --model diffusion-lm,sedd --output FOLDER/probes/chart
-    python -m training controller slots --data FOLDER --model diffusion-lm,sedd --output FOLDER/probes/slots
-    python -m training controller noisy --data FOLDER --model diffusion-lm --output FOLDER/probes/noisy
+    python -m training controller tags --data FOLDER --model diffusion-lm,sedd --output assets/domains/NAME/probes/tags
+    python -m training controller chart --data FOLDER --model diffusion-lm,sedd --output assets/domains/NAME/probes/chart
+    python -m training controller slots --data FOLDER --model diffusion-lm,sedd --output assets/domains/NAME/probes/slots
+    python -m training controller noisy --data FOLDER --model diffusion-lm --output assets/domains/NAME/probes/noisy
 
 Tags and trees of the training rows come from the labeller, values of slots from the meaning representations. Half of the
 beliefs are those of the models named, about rows noised to a random time; the others are rows made soft by hand. `noisy` tells

@@ -1,6 +1,6 @@
 """Finds the ways of saying each value of a slot in training rows, and measures them on the rows held out for tuning.
 
-    python -m training phrases --data FOLDER --output FOLDER/probes/semantic
+    python -m training phrases --data FOLDER --output assets/domains/NAME/probes/semantic
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measures a model of characters beside n-grams: bits per character on the same text, as text8 is reported.
 
     python -m training train --recipe rdlm-characters-small --data FOLDER
-    python -m training characters --data FOLDER --json results/characters.json
+    python -m training characters --data FOLDER --json assets/domains/NAME/results/characters.json
 """
 
 from __future__ import annotations

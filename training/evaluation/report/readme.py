@@ -63,7 +63,7 @@ PAGES = (
          ("quality, source",), "from_source"),
     Page("control.md", "Control", "How often each control succeeds in each paper, and what it costs.", (CONTROL,), "control",
          note=CONTROL_EXPLAINED),
-    Page("bars.md", "What each paper has to reach", "The limits that were set for each paper, and whether they are met.",
+    Page("bars.md", "Thresholds", "The limits that were set for each paper, and whether they are met.",
          joined="all_bars", note="The other pages say where the values come from."),
     Page("likelihood.md", "Likelihood", "Bits per token, and bits per character, of held-out text.", ("likelihood", "characters")),
     Page("ablations.md", "Ablations", "What each part of a paper is good for, on small variants.", ("ablations",)),
