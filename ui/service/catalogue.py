@@ -98,7 +98,7 @@ def kind_of(slug: str, folder: Path) -> type[DiffusionModel]:
     if said in PAPERS:
         return PAPERS[said]
     others = [path.name for path in further(folder.parent)]
-    return PAPERS[known_or_raise("paper", slug, [*PAPERS, *others])]
+    return PAPERS[known_or_raise("paper or checkpoint", slug, [*PAPERS, *others])]
 
 
 def model_of(folder: Path) -> str | None:

@@ -273,7 +273,7 @@ def test_a_link_orders_the_same_run_and_names_what_was_left_open(studio, texts):
 # ---- what is refused
 
 BAD = [
-    ({"paper": "difusion-lm"}, "Unknown paper 'difusion-lm'.*'diffusion-lm'"),
+    ({"paper": "difusion-lm"}, "Unknown paper or checkpoint 'difusion-lm'.*'diffusion-lm'"),
     ({"paper": "../checkpoints"}, "Unknown paper"),
     ({"paper": "someone/model"}, "Unknown paper"),
     ({"sampler": "ddimm"}, "Unknown sampler 'ddimm'.*'ddim'"),
