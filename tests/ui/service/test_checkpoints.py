@@ -47,7 +47,7 @@ def test_a_folder_of_another_paper_is_refused_by_name(two):
 
 @pytest.mark.parametrize("name", ["sedd-c", "..", "", "../sedd", "judge"])
 def test_a_name_that_is_no_checkpoint_names_those_that_are(two, name):
-    with pytest.raises(StudioError, match="Unknown paper or checkpoint.*The nearest known"):
+    with pytest.raises(StudioError, match=r"Unknown paper or checkpoint.*The nearest known"):
         Studio(device="cpu", checkpoints=two).start(Order(paper=name, **SMALL))
 
 
